@@ -1,0 +1,89 @@
+// Package catalog knows which relations of a database belong to tenants. It
+// reads PostgreSQL's own catalogs into an immutable Snapshot, classifies every
+// relation by the configuration, and prints the DDL that row-level security
+// needs.
+package catalog
+
+// A Class says whose rows a relation holds.
+type Class uint8
+
+const (
+	// Denied relations are out of reach for tenants. It is the zero value:
+	// whatever nobody classified is denied.
+	Denied Class = iota
+	// Tenanted relations have a tenant column.
+	Tenanted
+	// Shared relations are the same for all tenants, who may only read them.
+	Shared
+	// SharedReadWrite relations are the same for all tenants, who may write them.
+	SharedReadWrite
+	// System relations are PostgreSQL's own: pg_catalog and information_schema.
+	// The guard has a list of those that tenants may read.
+	System
+)
+
+// A Config classifies relations. Names are already folded as SQL folds them.
+type Config struct {
+	Setting        string // run-time parameter that policies read, as "app.tenant_id"
+	Column         string // a relation with this column is tenanted
+	Tables         []TableRule
+	UnlistedShared bool   // relations with neither column nor rule: Shared instead of Denied
+	AllowFunctions []Name // functions outside pg_catalog that tenants may call
+	DenyFunctions  []Name // functions, pg_catalog's too, that they may not
+}
+
+// A TableRule is an exception for one relation. A Name without schema means
+// the relation that the search path finds.
+type TableRule struct {
+	Name   Name
+	Class  Class
+	Column string // the tenant column of a Tenanted relation, if not Config.Column
+}
+
+// A Name is an SQL name with an optional schema, folded and without quotes.
+type Name struct {
+	Schema, Name string
+}
+
+// A Relation is what can stand in a FROM clause: table, partition, view,
+// materialized view, foreign table, sequence.
+type Relation struct {
+	OID          uint32
+	Schema, Name string
+	Kind         byte // pg_class.relkind
+	Class        Class
+	TenantColumn string   // of a Tenanted relation
+	Columns      []Column // in attribute order, dropped ones left out; empty for System relations
+	RowSecurity  bool     // ENABLE ROW LEVEL SECURITY
+	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
+}
+
+// A Column is one live column of a relation.
+type Column struct {
+	Name      string
+	Type      Type
+	NotNull   bool
+	Default   bool // has a default or is an identity
+	Generated bool // GENERATED ALWAYS AS (...) STORED
+}
+
+// A Type names a column's data type, domains as themselves.
+type Type struct {
+	OID          uint32
+	Schema, Name string // pg_type's, as pg_catalog, int4
+}
+
+// A Function is one function outside pg_catalog and information_schema.
+type Function struct {
+	Schema, Name string
+	Args         int
+	Allowed      bool // by Config.AllowFunctions and not DenyFunctions
+}
+
+// A Role is what the server connections log in as.
+type Role struct {
+	Name       string
+	Superuser  bool
+	BypassRLS  bool
+	OwnsTables []string // tenanted tables this role owns (RLS would not hold without FORCE)
+}
