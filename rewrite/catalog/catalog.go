@@ -30,6 +30,7 @@ type Config struct {
 	UnlistedShared bool   // relations with neither column nor rule: Shared instead of Denied
 	AllowFunctions []Name // functions outside pg_catalog that tenants may call
 	DenyFunctions  []Name // functions, pg_catalog's too, that they may not
+	Inspect        bool   // read what Bootstrap needs as well: policies, grants, indexes
 }
 
 // A TableRule is an exception for one relation. A Name without schema means
@@ -52,6 +53,7 @@ type Relation struct {
 	Schema, Name string
 	Kind         byte // pg_class.relkind
 	Class        Class
+	Reason       string   // why a Denied relation is: one clause for people
 	TenantColumn string   // of a Tenanted relation
 	Columns      []Column // in attribute order, dropped ones left out; empty for System relations
 	RowSecurity  bool     // ENABLE ROW LEVEL SECURITY
@@ -64,7 +66,8 @@ type Column struct {
 	Type      Type
 	NotNull   bool
 	Default   bool // has a default or is an identity
-	Generated bool // GENERATED ALWAYS AS (...) STORED
+	Generated bool // GENERATED ALWAYS AS (...), stored or virtual
+	Identity  bool // GENERATED ... AS IDENTITY
 }
 
 // A Type names a column's data type, domains as themselves.
@@ -73,10 +76,24 @@ type Type struct {
 	Schema, Name string // pg_type's, as pg_catalog, int4
 }
 
-// A Function is one function outside pg_catalog and information_schema.
+// A TypeInfo is a type outside pg_catalog. Array types are left out: an
+// expression names them by their elements.
+type TypeInfo struct {
+	OID          uint32
+	Schema, Name string
+	Kind         byte // pg_type.typtype: b, c, d, e, m, r
+	Base         Type // of a domain: the type below all its domains
+}
+
+// A Function is one function, aggregate or procedure outside pg_catalog and
+// information_schema.
 type Function struct {
 	Schema, Name string
-	Args         int
+	Args         int  // declared arguments, those with defaults included
+	Defaults     int  // how many of them, the last ones, may be left out
+	Variadic     bool // the last one takes any number
+	Kind         byte // pg_proc.prokind: f, p, a, w
+	Volatility   byte // pg_proc.provolatile: i, s, v
 	Allowed      bool // by Config.AllowFunctions and not DenyFunctions
 }
 

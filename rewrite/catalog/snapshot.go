@@ -1,0 +1,198 @@
+package catalog
+
+import (
+	"sync/atomic"
+)
+
+const (
+	schemaCatalog     = "pg_catalog"
+	schemaInformation = "information_schema"
+	schemaTemp        = "pg_temp"
+)
+
+// lastVersion is the version that was given out last in this process.
+var lastVersion atomic.Uint64
+
+// Data is what a Snapshot is made of: read from a server, or written by a test.
+type Data struct {
+	Relations         []Relation // classified; without those of temporary schemas and pg_toast
+	Functions         []Function
+	Operators         []Name     // outside pg_catalog
+	Types             []TypeInfo // outside pg_catalog
+	BuiltinTypes      []string   // names of pg_catalog's types: they hide others of the name
+	OtherColumns      []string   // columns of System relations and attributes of composite types
+	DeniedFunctions   []Name     // Config.DenyFunctions
+	DanglingRules     []Name     // of Config.Tables, those that match no relation
+	SearchPath        []string   // schemas that exist and Role may use, in order; pg_catalog only if named
+	SearchPathSetting string     // run-time parameter search_path, pg_temp last
+	Role              Role
+	ServerVersion     int    // server_version_num, as 150004
+	ServerEncoding    string // "" is taken for UTF8
+
+	inspection *inspection // with Config.Inspect
+}
+
+// A Snapshot is the schema of one database at one moment. It is immutable and
+// may be used by any number of goroutines.
+type Snapshot struct {
+	Version           uint64 // no two snapshots of this process share one
+	SearchPathSetting string // the value to pin on server connections: the role's own, pg_temp last
+	ServerVersion     int    // server_version_num, as 150004
+	ServerEncoding    string
+	Role              Role // that read the snapshot
+
+	data      Data
+	relations map[Name]*Relation
+	functions map[string][]Function
+	operators map[string]bool
+	types     map[Name]TypeInfo
+	builtin   map[string]bool
+	columns   map[string]bool
+	denied    map[Name]bool
+	path      []string // SearchPath with pg_catalog where the server searches it
+}
+
+// New indexes data, which the Snapshot owns from now on.
+func New(data Data) *Snapshot {
+	s := &Snapshot{
+		Version:           lastVersion.Add(1),
+		SearchPathSetting: data.SearchPathSetting,
+		ServerVersion:     data.ServerVersion,
+		ServerEncoding:    data.ServerEncoding,
+		Role:              data.Role,
+		data:              data,
+		relations:         make(map[Name]*Relation, len(data.Relations)),
+		functions:         make(map[string][]Function),
+		operators:         make(map[string]bool, len(data.Operators)),
+		types:             make(map[Name]TypeInfo, len(data.Types)),
+		builtin:           make(map[string]bool, len(data.BuiltinTypes)),
+		columns:           make(map[string]bool, len(data.OtherColumns)),
+		denied:            make(map[Name]bool, len(data.DeniedFunctions)),
+		path:              effectivePath(data.SearchPath),
+	}
+	for i := range data.Relations {
+		r := &data.Relations[i]
+		s.relations[Name{r.Schema, r.Name}] = r
+		for _, c := range r.Columns {
+			s.columns[c.Name] = true
+		}
+	}
+	for _, f := range data.Functions {
+		s.functions[f.Name] = append(s.functions[f.Name], f)
+	}
+	for _, o := range data.Operators {
+		s.operators[o.Name] = true
+	}
+	for _, t := range data.Types {
+		s.types[Name{t.Schema, t.Name}] = t
+	}
+	for _, name := range data.BuiltinTypes {
+		s.builtin[name] = true
+	}
+	for _, name := range data.OtherColumns {
+		s.columns[name] = true
+	}
+	for _, name := range data.DeniedFunctions {
+		s.denied[name] = true
+	}
+	return s
+}
+
+// Lookup finds a relation by the name in a statement, folded as SQL folds it.
+// With schema "" it is the one that the server would find: pg_catalog first
+// unless the search path names it elsewhere. Temporary relations are unknown
+// here, so the search path must have pg_temp last, as SearchPathSetting does.
+func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
+	name, ok := s.clip(name)
+	if !ok {
+		return nil, false
+	}
+	if schema != "" {
+		schema, ok = s.clip(schema)
+		r, found := s.relations[Name{schema, name}]
+		return r, found && ok
+	}
+	for _, schema := range s.path {
+		if r, ok := s.relations[Name{schema, name}]; ok {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// Relations are all relations, in order of schema and name. They must not be
+// changed.
+func (s *Snapshot) Relations() []Relation { return s.data.Relations }
+
+// Functions are the functions of that name outside pg_catalog and
+// information_schema, in whatever schema they are.
+func (s *Snapshot) Functions(name string) []Function {
+	name, _ = s.clip(name)
+	return s.functions[name]
+}
+
+// FunctionDenied reports whether the configuration denies a function, with
+// this schema or with none. It answers for functions of pg_catalog too.
+func (s *Snapshot) FunctionDenied(schema, name string) bool {
+	return s.denied[Name{schema, name}] || s.denied[Name{Name: name}]
+}
+
+// UserOperator reports whether an operator of that name exists outside
+// pg_catalog and information_schema.
+func (s *Snapshot) UserOperator(name string) bool { return s.operators[name] }
+
+// HasColumn reports whether any relation, pg_catalog's included, or any
+// composite type has a column of that name. ctid, xmin and the other system
+// columns do not count.
+func (s *Snapshot) HasColumn(name string) bool {
+	name, ok := s.clip(name)
+	return ok && s.columns[name]
+}
+
+// Type finds a type outside pg_catalog. With schema "" it is the one that the
+// search path finds, and none if that is one of pg_catalog.
+func (s *Snapshot) Type(schema, name string) (TypeInfo, bool) {
+	name, ok := s.clip(name)
+	if !ok {
+		return TypeInfo{}, false
+	}
+	if schema != "" {
+		schema, ok = s.clip(schema)
+		t, found := s.types[Name{schema, name}]
+		return t, found && ok
+	}
+	for _, schema := range s.path {
+		if schema == schemaCatalog && s.builtin[name] {
+			return TypeInfo{}, false
+		}
+		if t, ok := s.types[Name{schema, name}]; ok {
+			return t, true
+		}
+	}
+	return TypeInfo{}, false
+}
+
+// DanglingRules are the names in Config.Tables that match no relation.
+func (s *Snapshot) DanglingRules() []Name { return s.data.DanglingRules }
+
+// clip cuts a name as this server does. It is false for a name whose cut
+// cannot be known: the server counts bytes of its own encoding.
+func (s *Snapshot) clip(name string) (string, bool) {
+	if len(name) <= maxNameBytes {
+		return name, true
+	}
+	if utf8Encoding(s.ServerEncoding) || isASCII(name) {
+		return truncateName(name), true
+	}
+	return name, false
+}
+
+// effectivePath puts pg_catalog where the server searches it.
+func effectivePath(path []string) []string {
+	for _, schema := range path {
+		if schema == schemaCatalog {
+			return path
+		}
+	}
+	return append([]string{schemaCatalog}, path...)
+}
