@@ -1,0 +1,69 @@
+package pool
+
+import (
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// bufferSize is what one read takes from a server at most: four of the 8 KiB
+// pieces in which PostgreSQL flushes.
+const bufferSize = 32 << 10
+
+// A Conn is one server connection. All of it belongs to the holder of the
+// lease, who reads and writes Net and keeps the exported fields true.
+type Conn struct {
+	Net        net.Conn
+	PID        uint32
+	Reported   map[string]string // ParameterStatus, as the server last sent it
+	Settings   map[string]string // run-time parameters set at session level, by lower-case name
+	Statements *Statements       // prepared statements that the server has
+	Unnamed    *Statement        // what the server's unnamed statement holds; nil if unknown
+	Buffer     []byte            // bytes read from Net; Buffer[Start:End] are not consumed yet
+	Start, End int
+
+	secret    []byte
+	server    *pgconn.Config
+	holder    *group
+	idleSince time.Time
+	dies      time.Time
+}
+
+// Fill reads more bytes from the server behind those not yet consumed. The
+// buffer grows only when one message needs it.
+func (c *Conn) Fill() error {
+	if c.Start == c.End {
+		c.Start, c.End = 0, 0
+		if len(c.Buffer) > 8*bufferSize { // one large message is no reason to keep it
+			c.Buffer = make([]byte, bufferSize)
+		}
+	} else if c.End == len(c.Buffer) {
+		if c.Start > 0 {
+			c.End = copy(c.Buffer, c.Buffer[c.Start:c.End])
+			c.Start = 0
+		} else {
+			grown := make([]byte, 2*len(c.Buffer))
+			copy(grown, c.Buffer[:c.End])
+			c.Buffer = grown
+		}
+	}
+	n, err := c.Net.Read(c.Buffer[c.End:])
+	c.End += n
+	if n > 0 {
+		return nil
+	}
+	return err
+}
+
+// buffered reports whether the server sent something nobody has consumed.
+func (c *Conn) buffered() bool { return c.Start != c.End }
+
+func (c *Conn) expired(now time.Time) bool { return now.After(c.dies) }
+
+// terminate says goodbye, if that takes no time, and closes.
+func (c *Conn) terminate() {
+	_ = c.Net.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	_, _ = c.Net.Write([]byte{'X', 0, 0, 0, 4})
+	_ = c.Net.Close()
+}

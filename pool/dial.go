@@ -1,0 +1,58 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// connect opens, prepares and takes over one server connection.
+func connect(ctx context.Context, cfg Config) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, max(cfg.AcquireTimeout, time.Second))
+	defer cancel()
+	pg, err := pgconn.ConnectConfig(ctx, cfg.Server)
+	if err != nil {
+		return nil, fmt.Errorf("connect to server: %w", err)
+	}
+	if err := pg.SyncConn(ctx); err != nil {
+		_ = pg.Close(ctx)
+		return nil, fmt.Errorf("settle new server connection: %w", err)
+	}
+	hijacked, err := pg.Hijack()
+	if err != nil {
+		_ = pg.Close(ctx)
+		return nil, fmt.Errorf("take over server connection: %w", err)
+	}
+	if hijacked.TxStatus != 'I' {
+		_ = hijacked.Conn.Close()
+		return nil, fmt.Errorf("new server connection is in transaction status %q", hijacked.TxStatus)
+	}
+	life := cfg.MaxLifetime - rand.N(cfg.MaxLifetime/10+1)
+	return &Conn{
+		Net:        hijacked.Conn,
+		PID:        hijacked.PID,
+		Reported:   maps.Clone(hijacked.ParameterStatuses),
+		Settings:   make(map[string]string),
+		Statements: newStatements(cfg.MaxStatements),
+		Buffer:     make([]byte, bufferSize),
+		secret:     hijacked.SecretKey,
+		server:     hijacked.Config,
+		dies:       time.Now().Add(life),
+	}, nil
+}
+
+// hopeless reports whether trying again cannot help soon: the server answered
+// and refused our role, password or database.
+func hopeless(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	return strings.HasPrefix(pg.Code, "28") || pg.Code == "3D000" || pg.Code == "42501"
+}

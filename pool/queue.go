@@ -1,0 +1,87 @@
+package pool
+
+import "container/list"
+
+// A group is whoever shares a limit and a turn: the pool does not know that it
+// is a tenant.
+type group struct {
+	name    string
+	held    int       // connections leased to it
+	waiters list.List // of *waiter, oldest first
+	turn    *list.Element
+}
+
+// A waiter is one blocked Acquire.
+type waiter struct {
+	ready chan delivery // buffered: serving never blocks
+	place *list.Element
+}
+
+// A delivery is what a waiter gets: a connection or why there is none.
+type delivery struct {
+	conn *Conn
+	err  error
+}
+
+// A queue gives waiting groups turns in a round, and serves the oldest waiter
+// of the group whose turn it is. The pool's lock guards it.
+type queue struct {
+	round list.List // of *group with waiters, next first
+	count int
+}
+
+func (q *queue) len() int { return q.count }
+
+func (q *queue) push(g *group, w *waiter) {
+	w.place = g.waiters.PushBack(w)
+	if g.turn == nil {
+		g.turn = q.round.PushBack(g)
+	}
+	q.count++
+}
+
+// remove takes out a waiter that gave up. It reports false if w was served.
+func (q *queue) remove(g *group, w *waiter) bool {
+	if w.place == nil {
+		return false
+	}
+	q.take(g, w)
+	return true
+}
+
+// next takes out the waiter whose turn it is among the groups that may hold
+// one more; nil if there is none.
+func (q *queue) next(hasRoom func(*group) bool) (*group, *waiter) {
+	for e := q.round.Front(); e != nil; e = e.Next() {
+		g := e.Value.(*group)
+		if !hasRoom(g) {
+			continue
+		}
+		w := g.waiters.Front().Value.(*waiter)
+		q.round.MoveToBack(e)
+		q.take(g, w)
+		return g, w
+	}
+	return nil, nil
+}
+
+// eligible counts the waiters in groups that may hold one more.
+func (q *queue) eligible(hasRoom func(*group) bool) int {
+	n := 0
+	for e := q.round.Front(); e != nil; e = e.Next() {
+		if g := e.Value.(*group); hasRoom(g) {
+			n += g.waiters.Len()
+		}
+	}
+	return n
+}
+
+func (q *queue) take(g *group, w *waiter) {
+	g.waiters.Remove(w.place)
+	w.place = nil
+	q.count--
+	if g.waiters.Len() == 0 {
+		q.round.Remove(g.turn)
+		g.turn = nil
+	}
+}

@@ -1,0 +1,22 @@
+package pool
+
+import "time"
+
+// A Stat is a snapshot of a pool's counters.
+type Stat struct {
+	Size, Idle, Leased, Dialing, Waiting int // now
+
+	Acquired, Timeouts, Dialed, DialFailures, Destroyed int64         // since New
+	WaitTime                                            time.Duration // of all Acquires that had to wait
+}
+
+// Stat returns the pool's counters as they are now.
+func (p *Pool) Stat() Stat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.stat
+	s.Size = p.cfg.Size
+	s.Idle, s.Leased, s.Dialing = len(p.idle), len(p.leased), p.dialing
+	s.Waiting = p.waiting.len()
+	return s
+}
