@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -26,6 +27,10 @@ const (
 	lastPort  = 32000
 	portTries = 20
 )
+
+// WaitFunction is the function of the goroutine that a running server has, for
+// checks that count goroutines.
+const WaitFunction = "tenantgate/internal/postgres.(*process).wait"
 
 // errPortTaken: another program had the port when postgres wanted it.
 var errPortTaken = errors.New("the port is taken")
@@ -65,7 +70,13 @@ func (s *Server) Kill() error {
 	}
 	<-s.process.done
 	s.process = nil
-	return err
+	// The next server refuses to start while one of them holds the shared memory.
+	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if backends = slices.DeleteFunc(backends, ended); len(backends) == 0 {
+			return err
+		}
+	}
+	return errors.Join(err, fmt.Errorf("kill PostgreSQL: backends %v do not end", backends))
 }
 
 // Restart starts the server again with its data, after a Stop if it runs.
@@ -135,7 +146,7 @@ func (s *Server) tryStart(ctx context.Context) error {
 	return fmt.Errorf("start PostgreSQL: %w; its log says:\n%s", err, log)
 }
 
-// launch starts the program and a goroutine that waits for its end.
+// launch starts the program, and a goroutine that lasts until its end.
 func (s *Server) launch() (*process, error) {
 	log, err := os.OpenFile(s.logFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -147,22 +158,25 @@ func (s *Server) launch() (*process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error, 1)
-	go func() {
-		// The kernel ends the child with the thread that started it, so the thread must last.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(p.done)
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // how it ended is in its log
-		}
-	}()
+	go p.wait(started)
 	if err := <-started; err != nil {
 		<-p.done
 		return nil, err
 	}
 	return p, nil
+}
+
+// wait starts the program and returns when it has ended. The kernel ends a
+// child with the thread that started it, so that thread must last as long.
+func (p *process) wait(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	defer close(p.done)
+	err := p.cmd.Start()
+	started <- err
+	if err == nil {
+		_ = p.cmd.Wait() // how it ended is in its log
+	}
 }
 
 // awaitReady returns nil once the superuser can log in.

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -26,13 +25,4 @@ func TestMain(m *testing.M) {
 	}
 	fmt.Print(s.process.cmd.Process.Pid)
 	select {}
-}
-
-// processState is the letter of /proc/pid/stat.
-func processState(stat []byte) byte {
-	rest := bytes.TrimSpace(stat[bytes.LastIndexByte(stat, ')')+1:])
-	if len(rest) == 0 {
-		return 0
-	}
-	return rest[0]
 }

@@ -23,18 +23,35 @@ func children(pid int) []int {
 	}
 	var found []int
 	for _, path := range stats {
-		stat, err := os.ReadFile(path)
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 		if err != nil {
-			continue // it has ended
+			continue // not with that pattern
 		}
-		// pid (name) state ppid ...; the name may hold spaces and parentheses.
-		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
-		if len(fields) < 2 || string(fields[1]) != strconv.Itoa(pid) {
-			continue
-		}
-		if child, err := strconv.Atoi(filepath.Base(filepath.Dir(path))); err == nil {
+		if _, parent, ok := status(child); ok && parent == pid {
 			found = append(found, child)
 		}
 	}
 	return found
+}
+
+// ended reports whether a process has given back all it held, though perhaps
+// nobody has asked yet how it ended.
+func ended(pid int) bool {
+	state, _, ok := status(pid)
+	return !ok || state == 'Z'
+}
+
+// status reads a process's state and parent; ok is false if there is none.
+func status(pid int) (state byte, parent int, ok bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, false
+	}
+	// pid (name) state ppid ...; the name may hold spaces and parentheses.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0, 0, false
+	}
+	parent, err = strconv.Atoi(string(fields[1]))
+	return fields[0][0], parent, err == nil
 }
