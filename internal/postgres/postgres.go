@@ -183,8 +183,10 @@ func (s *Server) URL(user, password, database string) string {
 	if s.tls {
 		query = url.Values{"sslmode": {"verify-full"}, "sslrootcert": {s.CAFile()}}.Encode()
 	}
-	u := url.URL{Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Addr(),
-		Path: "/" + database, RawQuery: query}
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(user, password), Host: s.Addr(),
+		Path: "/" + database, RawQuery: query,
+	}
 	return u.String()
 }
 
