@@ -1,0 +1,62 @@
+# tenantgate: `make help` lists the targets. Each is what CI runs.
+
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FUZZTIME  ?= 30s
+BENCHTIME ?= 1s
+IMAGE     ?= tenantgate:$(VERSION)
+
+# The parser and the race detector are C.
+export CGO_ENABLED := 1
+
+.DEFAULT_GOAL := build
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## bin/tenantgate
+	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/tenantgate ./cmd/tenantgate
+
+.PHONY: test
+test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
+	go test -race -timeout 9m ./...
+
+.PHONY: demo
+demo: build postgresql ## two tenants on a throw-away PostgreSQL, seen with psql
+	bin/tenantgate demo
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## linters, formatting and the rules on imports
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: fmt
+fmt: $(GOLANGCI_LINT) ## format all Go files
+	$(GOLANGCI_LINT) fmt ./...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target in turn, each for FUZZTIME
+	.ci/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: ## benchmarks, with allocations
+	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+.PHONY: image
+image: ## the container image, IMAGE
+	docker build --build-arg VERSION=$(VERSION) -t $(IMAGE) .
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: postgresql
+postgresql: # PostgreSQL's programs: installed if they are missing and root may
+	@.ci/postgresql
+
+$(GOLANGCI_LINT):
+	GOBIN=$(CURDIR)/bin go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv bin/golangci-lint $@
