@@ -62,16 +62,18 @@ const maxTokens = 8 << 20
 
 // Classes of bytes; a byte may be in several.
 const (
-	charSpace uint8 = 1 << iota
+	charSpace uint16 = 1 << iota
 	charIdentStart
 	charIdent
 	charDigit
 	charHex
+	charOctal
+	charBinary
 	charOperator
 	charSelf // single characters that are tokens of their own
 )
 
-var charClass = func() (c [256]uint8) {
+var charClass = func() (c [256]uint16) {
 	for b := range c {
 		if b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b == '_' || b >= 0x80 {
 			c[b] |= charIdentStart | charIdent
@@ -81,6 +83,12 @@ var charClass = func() (c [256]uint8) {
 		}
 		if b >= 'a' && b <= 'f' || b >= 'A' && b <= 'F' {
 			c[b] |= charHex
+		}
+		if b >= '0' && b <= '7' {
+			c[b] |= charOctal
+		}
+		if b == '0' || b == '1' {
+			c[b] |= charBinary
 		}
 	}
 	c['$'] |= charIdent
@@ -226,9 +234,9 @@ func (l *lexer) next() error {
 	case class&charIdentStart != 0:
 		return l.word()
 	case c == '\'':
-		return l.quoted(tokenString, l.pos+1, false)
+		return l.quoted(tokenString, l.pos+1, insidePlain)
 	case c == '"':
-		return l.quoted(tokenQuoted, l.pos+1, false)
+		return l.quoted(tokenQuoted, l.pos+1, insidePlain)
 	case class&charDigit != 0, c == '.' && charClass[l.at(1)]&charDigit != 0:
 		return l.number()
 	case class&charSelf != 0:
@@ -248,11 +256,11 @@ func (l *lexer) word() error {
 	switch l.sql[l.pos] {
 	case 'e', 'E':
 		if l.at(1) == '\'' {
-			return l.quoted(tokenString, l.pos+2, true)
+			return l.quoted(tokenString, l.pos+2, insideEscapes)
 		}
 	case 'b', 'B', 'x', 'X':
 		if l.at(1) == '\'' {
-			return l.quoted(tokenString, l.pos+2, false)
+			return l.quoted(tokenString, l.pos+2, insideBits)
 		}
 	case 'n', 'N':
 		if l.at(1) == '\'' {
@@ -261,10 +269,10 @@ func (l *lexer) word() error {
 		}
 	case 'u', 'U':
 		if l.at(1) == '&' && l.at(2) == '\'' {
-			return l.quoted(tokenString, l.pos+3, false)
+			return l.quoted(tokenString, l.pos+3, insidePlain)
 		}
 		if l.at(1) == '&' && l.at(2) == '"' {
-			return l.quoted(tokenQuoted, l.pos+3, false)
+			return l.quoted(tokenQuoted, l.pos+3, insidePlain)
 		}
 	}
 	end := l.pos + 1
@@ -275,19 +283,27 @@ func (l *lexer) word() error {
 	return nil
 }
 
-// quoted takes a literal or identifier whose inside starts at i. A doubled
-// quote is part of it, and with escapes whatever follows a backslash.
-func (l *lexer) quoted(kind tokenKind, i int, escapes bool) error {
-	quote, inside := l.sql[i-1], i
+// What a quoted token may hold besides plain characters.
+type inside uint8
+
+const (
+	insidePlain   inside = iota // doubled quotes
+	insideEscapes               // doubled quotes, and anything after a backslash
+	insideBits                  // no quotes at all: B'' and X''
+)
+
+// quoted takes a literal or identifier whose inside starts at i.
+func (l *lexer) quoted(kind tokenKind, i int, in inside) error {
+	quote, first := l.sql[i-1], i
 	for i < len(l.sql) {
 		switch c := l.sql[i]; {
-		case c == '\\' && escapes:
+		case c == '\\' && in == insideEscapes:
 			i += 2
 		case c != quote:
 			i++
-		case i+1 < len(l.sql) && l.sql[i+1] == quote:
+		case in != insideBits && i+1 < len(l.sql) && l.sql[i+1] == quote:
 			i += 2
-		case kind == tokenQuoted && i == inside:
+		case kind == tokenQuoted && i == first:
 			return l.fail("zero-length delimited identifier", l.pos)
 		default:
 			if kind == tokenString {
@@ -354,9 +370,9 @@ func (l *lexer) number() error {
 		case 'x', 'X':
 			return l.radix(charHex, "hexadecimal")
 		case 'o', 'O':
-			return l.radix(charDigit, "octal")
+			return l.radix(charOctal, "octal")
 		case 'b', 'B':
-			return l.radix(charDigit, "binary")
+			return l.radix(charBinary, "binary")
 		}
 	}
 	end = digitsEnd(l.sql, end, digits)
@@ -383,7 +399,7 @@ func (l *lexer) number() error {
 }
 
 // radix takes a constant such as 0x1F.
-func (l *lexer) radix(digits uint8, name string) error {
+func (l *lexer) radix(digits uint16, name string) error {
 	first := l.pos + 2
 	if l.at(2) == '_' {
 		first++
@@ -401,7 +417,7 @@ func (l *lexer) radix(digits uint8, name string) error {
 
 // digitsEnd returns the end of digits that start at pos; single underscores
 // may separate them.
-func digitsEnd(sql string, pos int, digits uint8) int {
+func digitsEnd(sql string, pos int, digits uint16) int {
 	for pos < len(sql) {
 		switch {
 		case charClass[sql[pos]]&digits != 0:

@@ -41,6 +41,8 @@ func TestLexCutsTextAsTheServerDoes(t *testing.T) {
 		{`E'a\'b' c`, []string{`s:E'a\'b'`, "w:c"}},
 		{`e'\\' c`, []string{`s:e'\\'`, "w:c"}},
 		{`B'01' x'1F' N'n'`, []string{"s:B'01'", "s:x'1F'", "w:N", "s:'n'"}},
+		{"B''''", []string{"s:B''", "s:''"}},
+		{"0B02 0o18", []string{"n:0B0", "n:2", "n:0o1", "n:8"}},
 		{"'a' 'b'", []string{"s:'a'", "s:'b'"}},
 		{"'a'\n'b'", []string{"s:'a'\n'b'"}},
 		{"'a' \f\r\n 'b' c", []string{"s:'a' \f\r\n 'b'", "w:c"}},
