@@ -22,6 +22,24 @@ const (
 	System
 )
 
+// String is the word that the configuration has for c.
+func (c Class) String() string {
+	switch c {
+	case Denied:
+		return "denied"
+	case Tenanted:
+		return "tenanted"
+	case Shared:
+		return "shared"
+	case SharedReadWrite:
+		return "shared-rw"
+	case System:
+		return "system"
+	default:
+		return "unknown"
+	}
+}
+
 // A Config classifies relations. Names are already folded as SQL folds them.
 type Config struct {
 	Setting        string // run-time parameter that policies read, as "app.tenant_id"

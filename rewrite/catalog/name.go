@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,6 +11,9 @@ import (
 // maxNameBytes is the length of PostgreSQL's identifiers: NAMEDATALEN - 1.
 const maxNameBytes = 63
 
+// blanks are what the server takes for white space.
+const blanks = " \t\n\r\f\v"
+
 // String writes the name as SQL would: quoted where it has to be.
 func (n Name) String() string {
 	if n.Schema == "" {
@@ -18,12 +22,39 @@ func (n Name) String() string {
 	return quoteName(n.Schema) + "." + quoteName(n.Name)
 }
 
+func compareNames(a, b Name) int {
+	return cmp.Or(strings.Compare(a.Schema, b.Schema), strings.Compare(a.Name, b.Name))
+}
+
 // ParseName reads "[schema.]name" as in SQL: what is not quoted folds to lower
 // case, "Order" does not, and what is too long is cut.
 func ParseName(s string) (Name, error) {
-	parts, err := splitNames(s, '.')
+	n, err := parseName(s)
 	if err != nil {
 		return Name{}, fmt.Errorf("name %q: %w", s, err)
+	}
+	return n, nil
+}
+
+func parseName(s string) (Name, error) {
+	if !utf8.ValidString(s) {
+		return Name{}, errors.New("not valid UTF-8")
+	}
+	var parts []string
+	for rest := s; ; rest = rest[1:] {
+		var part string
+		var err error
+		if part, rest, err = nextName(strings.TrimLeft(rest, blanks)); err != nil {
+			return Name{}, err
+		}
+		parts = append(parts, truncateName(part))
+		if rest = strings.TrimLeft(rest, blanks); rest == "" {
+			break
+		}
+		if rest[0] != '.' {
+			r, _ := utf8.DecodeRuneInString(rest)
+			return Name{}, fmt.Errorf("unexpected %q: characters other than letters, digits, _ and $ need double quotes", r)
+		}
 	}
 	switch len(parts) {
 	case 1:
@@ -31,31 +62,7 @@ func ParseName(s string) (Name, error) {
 	case 2:
 		return Name{Schema: parts[0], Name: parts[1]}, nil
 	default:
-		return Name{}, fmt.Errorf("name %q: %d parts, but [schema.]name has two at most", s, len(parts))
-	}
-}
-
-// splitNames reads identifiers between separators, with blanks around them.
-func splitNames(s string, separator byte) ([]string, error) {
-	if !utf8.ValidString(s) {
-		return nil, errors.New("not valid UTF-8")
-	}
-	var names []string
-	for {
-		name, rest, err := nextName(strings.TrimLeft(s, " \t\r\n\f\v"))
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, truncateName(name))
-		rest = strings.TrimLeft(rest, " \t\r\n\f\v")
-		if rest == "" {
-			return names, nil
-		}
-		if rest[0] != separator {
-			r, _ := utf8.DecodeRuneInString(rest)
-			return nil, fmt.Errorf("unexpected %q; other characters than letters, digits, _ and $ need double quotes", r)
-		}
-		s = rest[1:]
+		return Name{}, fmt.Errorf("%d parts, [schema.]name has two at most", len(parts))
 	}
 }
 
@@ -98,6 +105,50 @@ func quotedName(s string) (name, rest string, err error) {
 		}
 	}
 	return "", "", errors.New("a double quote is missing at the end")
+}
+
+// splitIdentifiers reads a list as in search_path: between commas, what is not
+// quoted may hold any character but a blank. It is false for what the server
+// would refuse.
+func splitIdentifiers(s string) ([]string, bool) {
+	s = strings.TrimLeft(s, blanks)
+	if s == "" {
+		return nil, true
+	}
+	var names []string
+	for {
+		var name string
+		if s != "" && s[0] == '"' {
+			end := 1
+			for end < len(s) && (s[end] != '"' || end+1 < len(s) && s[end+1] == '"') {
+				if s[end] == '"' {
+					end++
+				}
+				end++
+			}
+			if end >= len(s) {
+				return nil, false
+			}
+			name, s = strings.ReplaceAll(s[1:end], `""`, `"`), s[end+1:]
+		} else {
+			end := strings.IndexAny(s, blanks+",")
+			if end < 0 {
+				end = len(s)
+			}
+			if end == 0 {
+				return nil, false
+			}
+			name, s = foldName(s[:end]), s[end:]
+		}
+		names = append(names, truncateName(name))
+		if s = strings.TrimLeft(s, blanks); s == "" {
+			return names, true
+		}
+		if s[0] != ',' {
+			return nil, false
+		}
+		s = strings.TrimLeft(s[1:], blanks)
+	}
 }
 
 func nameStart(c byte) bool {

@@ -1,0 +1,192 @@
+package catalog
+
+// The catalog is read by one statement, so that all of it shows one moment.
+// Each row is a section's number, a number to sort by, and a JSON array.
+//
+// Whatever the search path is and whatever users have defined, the statement
+// means the same: every name in it is qualified, operators too. IN, CASE with
+// an operand, NULLIF, LIKE, BETWEEN and IS DISTINCT FROM look operators up by
+// the search path and are not used.
+
+// Sections of the statement's result; from sectionRole on with Config.Inspect
+// alone.
+const (
+	sectionServer       = "0"
+	sectionSchema       = "1"
+	sectionRelation     = "2"
+	sectionFunction     = "3"
+	sectionOperator     = "4"
+	sectionType         = "5"
+	sectionBuiltinType  = "6"
+	sectionOtherColumns = "7"
+	sectionRole         = "8"
+	sectionDatabase     = "9"
+	sectionSchemaGrants = "10"
+	sectionDetail       = "11"
+	sectionDefault      = "12"
+	sectionCollation    = "13"
+	sectionIndex        = "14"
+	sectionPolicy       = "15"
+	sectionForeignKey   = "16"
+)
+
+// catalogQuery reads what the proxy needs. OIDs below 16384 are those of
+// initdb: whatever a superuser added to pg_catalog later is a user's.
+const catalogQuery = `
+WITH schemas AS (
+	SELECT n.oid, n.nspname,
+		n.nspname OPERATOR(pg_catalog.=) 'pg_catalog' OR n.nspname OPERATOR(pg_catalog.=) 'information_schema' AS system
+	FROM pg_catalog.pg_namespace AS n
+	WHERE n.nspname OPERATOR(pg_catalog.<>) 'pg_toast'
+		AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_temp_'::pg_catalog.text)
+		AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast_temp_'::pg_catalog.text)
+), attributes AS (
+	SELECT a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(
+		a.attname, t.oid::pg_catalog.int8, tn.nspname, t.typname, a.attnotnull,
+		a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) '' OR a.attidentity OPERATOR(pg_catalog.<>) '',
+		a.attgenerated OPERATOR(pg_catalog.<>) '', a.attidentity OPERATOR(pg_catalog.<>) '') ORDER BY a.attnum) AS list
+	FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
+	JOIN pg_catalog.pg_namespace AS tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped AND NOT s.system
+		AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S}'::pg_catalog."char"[])
+	GROUP BY a.attrelid
+), parents AS (
+	SELECT i.inhrelid, pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) AS list
+	FROM pg_catalog.pg_inherits AS i
+	GROUP BY i.inhrelid
+)
+SELECT 0, 0::pg_catalog.int8, pg_catalog.json_build_array(
+		pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.current_setting('server_encoding'),
+		pg_catalog.current_setting('max_identifier_length')::pg_catalog.int4, pg_catalog.current_setting('search_path'),
+		r.rolname, r.rolsuper, r.rolbypassrls)::pg_catalog.text
+	FROM pg_catalog.pg_roles AS r
+	WHERE r.rolname OPERATOR(pg_catalog.=) current_user
+UNION ALL
+SELECT 1, s.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		s.nspname, pg_catalog.has_schema_privilege(s.oid, 'USAGE'::pg_catalog.text))::pg_catalog.text
+	FROM schemas AS s
+UNION ALL
+SELECT 2, c.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		c.oid::pg_catalog.int8, s.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
+		c.relowner OPERATOR(pg_catalog.=) r.oid OR NOT r.rolsuper AND pg_catalog.pg_has_role(c.relowner, 'USAGE'::pg_catalog.text),
+		s.system, p.list, a.list)::pg_catalog.text
+	FROM pg_catalog.pg_class AS c
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	JOIN pg_catalog.pg_roles AS r ON r.rolname OPERATOR(pg_catalog.=) current_user
+	LEFT JOIN parents AS p ON p.inhrelid OPERATOR(pg_catalog.=) c.oid
+	LEFT JOIN attributes AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+	WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S}'::pg_catalog."char"[])
+UNION ALL
+SELECT 3, p.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		s.nspname, p.proname, p.pronargs, p.pronargdefaults, p.provariadic OPERATOR(pg_catalog.<>) 0::pg_catalog.oid,
+		p.prokind, p.provolatile)::pg_catalog.text
+	FROM pg_catalog.pg_proc AS p
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) p.pronamespace
+	WHERE NOT s.system OR p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+UNION ALL
+SELECT 4, o.oid::pg_catalog.int8, pg_catalog.json_build_array(s.nspname, o.oprname)::pg_catalog.text
+	FROM pg_catalog.pg_operator AS o
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) o.oprnamespace
+	WHERE NOT s.system OR o.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+UNION ALL
+SELECT 5, t.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		t.oid::pg_catalog.int8, s.nspname, t.typname, t.typtype, b.oid::pg_catalog.int8, bn.nspname, b.typname)::pg_catalog.text
+	FROM pg_catalog.pg_type AS t
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+	LEFT JOIN pg_catalog.pg_type AS b ON b.oid OPERATOR(pg_catalog.=) t.typbasetype
+	LEFT JOIN pg_catalog.pg_namespace AS bn ON bn.oid OPERATOR(pg_catalog.=) b.typnamespace
+	WHERE (NOT s.system OR t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
+		AND t.typtype OPERATOR(pg_catalog.<>) 'p' AND t.typisdefined
+		AND NOT EXISTS (SELECT FROM pg_catalog.pg_type AS e WHERE e.typarray OPERATOR(pg_catalog.=) t.oid)
+UNION ALL
+SELECT 6, t.oid::pg_catalog.int8, pg_catalog.json_build_array(t.typname)::pg_catalog.text
+	FROM pg_catalog.pg_type AS t
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+	WHERE s.nspname OPERATOR(pg_catalog.=) 'pg_catalog' AND t.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+UNION ALL
+SELECT 7, 0::pg_catalog.int8, pg_catalog.json_agg(DISTINCT a.attname ORDER BY a.attname)::pg_catalog.text
+	FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
+		AND (s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
+			OR c.relkind OPERATOR(pg_catalog.=) 'c')`
+
+// inspectQuery continues catalogQuery with what Bootstrap needs.
+const inspectQuery = `
+UNION ALL
+SELECT 8, r.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		r.oid::pg_catalog.int8, r.rolname, r.rolsuper, r.rolbypassrls, r.rolcanlogin, r.rolinherit,
+		r.rolcreatedb, r.rolcreaterole, r.rolreplication)::pg_catalog.text
+	FROM pg_catalog.pg_roles AS r
+UNION ALL
+SELECT 9, 0::pg_catalog.int8, pg_catalog.json_build_array(d.datname, (
+		SELECT pg_catalog.json_agg(pg_catalog.json_build_array(x.grantee::pg_catalog.int8, x.privilege_type) ORDER BY x.grantee, x.privilege_type)
+		FROM pg_catalog.aclexplode(COALESCE(d.datacl, pg_catalog.acldefault('d', d.datdba))) AS x))::pg_catalog.text
+	FROM pg_catalog.pg_database AS d
+	WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database()
+UNION ALL
+SELECT 10, n.oid::pg_catalog.int8, pg_catalog.json_build_array(n.nspname, (
+		SELECT pg_catalog.json_agg(pg_catalog.json_build_array(x.grantee::pg_catalog.int8, x.privilege_type) ORDER BY x.grantee, x.privilege_type)
+		FROM pg_catalog.aclexplode(COALESCE(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) AS x))::pg_catalog.text
+	FROM pg_catalog.pg_namespace AS n
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) n.oid
+	WHERE NOT s.system
+UNION ALL
+SELECT 11, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog.int8, c.relowner::pg_catalog.int8, c.relispartition, p.list, (
+		SELECT pg_catalog.json_agg(pg_catalog.json_build_array(x.grantee::pg_catalog.int8, x.privilege_type) ORDER BY x.grantee, x.privilege_type)
+		FROM pg_catalog.aclexplode(COALESCE(c.relacl, pg_catalog.acldefault(
+			CASE WHEN c.relkind OPERATOR(pg_catalog.=) 'S' THEN 's'::pg_catalog."char" ELSE 'r'::pg_catalog."char" END, c.relowner))) AS x))::pg_catalog.text
+	FROM pg_catalog.pg_class AS c
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	LEFT JOIN parents AS p ON p.inhrelid OPERATOR(pg_catalog.=) c.oid
+	WHERE NOT s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S}'::pg_catalog."char"[])
+UNION ALL
+SELECT 12, d.oid::pg_catalog.int8, pg_catalog.json_build_array(d.adrelid::pg_catalog.int8, a.attname, pg_catalog.pg_get_expr(d.adbin, d.adrelid), (
+		SELECT pg_catalog.json_agg(q.oid::pg_catalog.int8 ORDER BY q.oid)
+		FROM pg_catalog.pg_depend AS x
+		JOIN pg_catalog.pg_class AS q ON q.oid OPERATOR(pg_catalog.=) x.refobjid
+		WHERE x.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND x.objid OPERATOR(pg_catalog.=) d.oid
+			AND x.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+			AND q.relkind OPERATOR(pg_catalog.=) 'S'))::pg_catalog.text
+	FROM pg_catalog.pg_attrdef AS d
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid AND a.attnum OPERATOR(pg_catalog.=) d.adnum
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.adrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE NOT s.system AND a.attgenerated OPERATOR(pg_catalog.=) ''
+UNION ALL
+SELECT 13, c.oid::pg_catalog.int8, pg_catalog.json_build_array(a.attrelid::pg_catalog.int8, a.attname)::pg_catalog.text
+	FROM pg_catalog.pg_attribute AS a
+	JOIN pg_catalog.pg_collation AS l ON l.oid OPERATOR(pg_catalog.=) a.attcollation
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) a.attrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE NOT s.system AND NOT l.collisdeterministic
+UNION ALL
+SELECT 14, i.indexrelid::pg_catalog.int8, pg_catalog.json_build_array(i.indrelid::pg_catalog.int8, s.nspname, c.relname, m.amname,
+		i.indisunique OR i.indisexclusion, i.indisvalid, i.indpred IS NOT NULL, (
+		SELECT pg_catalog.json_agg(COALESCE(a.attname, '') ORDER BY k.position)
+		FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, position)
+		LEFT JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum
+		WHERE k.position OPERATOR(pg_catalog.<=) i.indnkeyatts))::pg_catalog.text
+	FROM pg_catalog.pg_index AS i
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
+	JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) c.relam
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE NOT s.system
+UNION ALL
+SELECT 15, p.oid::pg_catalog.int8, pg_catalog.json_build_array(p.polrelid::pg_catalog.int8, p.polname, p.polpermissive, p.polcmd,
+		p.polroles::pg_catalog.int8[], pg_catalog.pg_get_expr(p.polqual, p.polrelid), pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid))::pg_catalog.text
+	FROM pg_catalog.pg_policy AS p
+UNION ALL
+SELECT 16, f.oid::pg_catalog.int8, pg_catalog.json_build_array(f.conrelid::pg_catalog.int8, f.confrelid::pg_catalog.int8, f.conname, (
+		SELECT pg_catalog.json_agg(a.attname ORDER BY a.attnum) FROM pg_catalog.pg_attribute AS a
+		WHERE a.attrelid OPERATOR(pg_catalog.=) f.conrelid AND a.attnum OPERATOR(pg_catalog.=) ANY (f.conkey)))::pg_catalog.text
+	FROM pg_catalog.pg_constraint AS f
+	WHERE f.contype OPERATOR(pg_catalog.=) 'f'`
+
+// orderClause ends the statement: equal databases give equal rows.
+const orderClause = `
+ORDER BY 1, 2`
