@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"sync"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tenantgate/pool"
+	"tenantgate/rewrite/catalog"
+)
+
+// reportedParameters are those that PostgreSQL reports to every client.
+var reportedParameters = []string{
+	"application_name", "client_encoding", "DateStyle", "default_transaction_read_only", "in_hot_standby",
+	"integer_datetimes", "IntervalStyle", "is_superuser", "scram_iterations", "search_path", "server_encoding",
+	"server_version", "session_authorization", "standard_conforming_strings", "TimeZone",
+}
+
+// learnedSettings bounds what a backend remembers of start-up parameters.
+const learnedSettings = 1000
+
+// A backend is one database as one role, which tenants' sessions share.
+type backend struct {
+	name, database string
+	pool           *pool.Pool
+	catalog        *catalog.Catalog
+	querier        *pool.Querier
+	statements     *statements
+
+	mu       sync.Mutex
+	reported map[string]string                          // ParameterStatus of a fresh connection
+	learned  *simplelru.LRU[setting, map[string]string] // what setting a parameter made the server report
+}
+
+// A setting is a run-time parameter with a value as a client wrote it.
+type setting struct {
+	name, value string
+}
+
+// openBackend reads the catalog of a database and makes a pool for it. It
+// fails if the role can see past row-level security that is relied on.
+func (s *Server) openBackend(ctx context.Context, name string, cfg BackendConfig) (_ *backend, err error) {
+	b := &backend{name: name, database: cfg.Pool.Server.Database, querier: pool.NewQuerier(cfg.Pool.Server)}
+	defer func() {
+		if err != nil {
+			b.querier.Close(ctx)
+		}
+	}()
+	if b.statements, err = newStatementRegistry(); err != nil {
+		return nil, err
+	}
+	if b.learned, err = simplelru.NewLRU[setting, map[string]string](learnedSettings, nil); err != nil {
+		return nil, fmt.Errorf("make memory of settings: %w", err)
+	}
+	if b.catalog, err = catalog.Open(ctx, b.querier, s.cfg.Catalog); err != nil {
+		return nil, fmt.Errorf("read catalog: %w", err)
+	}
+	snapshot := b.catalog.Snapshot()
+	if err := s.trust(snapshot); err != nil {
+		return nil, err
+	}
+	for _, rule := range snapshot.DanglingRules() {
+		s.log.Warn().Str("backend", name).Str("database", b.database).Str("table", rule.String()).
+			Msg("configured table does not exist")
+	}
+	poolConfig := cfg.Pool
+	poolConfig.Log = s.log.With().Str("backend", name).Str("database", b.database).Logger()
+	poolConfig.Server = pinned(poolConfig.Server, snapshot.SearchPathSetting)
+	poolConfig.Server.AfterConnect = b.prepare
+	if b.pool, err = pool.New(poolConfig); err != nil {
+		return nil, err
+	}
+	b.pool.Start()
+	return b, nil
+}
+
+// trust refuses a role that policies do not hold.
+func (s *Server) trust(snapshot *catalog.Snapshot) error {
+	role := snapshot.Role
+	switch {
+	case role.Superuser:
+		return fmt.Errorf("role %q is a superuser, whom nothing confines: give the backend a plain role", role.Name)
+	case role.BypassRLS && s.confining():
+		return fmt.Errorf("role %q has BYPASSRLS: policies do not hold it", role.Name)
+	case len(role.OwnsTables) > 0:
+		return fmt.Errorf("role %q owns tenanted tables (%s, …): an owner can take their policies away", role.Name, role.OwnsTables[0])
+	default:
+		return nil
+	}
+}
+
+// pinned returns a copy of a server configuration in which everything that
+// decides how the server reads a statement is fixed. Start-up values are also
+// what RESET goes back to.
+func pinned(server *pgconn.Config, searchPath string) *pgconn.Config {
+	server = server.Copy()
+	if server.RuntimeParams == nil {
+		server.RuntimeParams = make(map[string]string)
+	}
+	maps.Copy(server.RuntimeParams, map[string]string{
+		"client_encoding":             "UTF8",
+		"standard_conforming_strings": "on",
+		"row_security":                "on",
+		"search_path":                 searchPath,
+	})
+	return server
+}
+
+// prepare makes a new server connection ready for the pool.
+func (b *backend) prepare(ctx context.Context, pg *pgconn.PgConn) error {
+	if pg.ParameterStatus("client_encoding") != "UTF8" || pg.ParameterStatus("standard_conforming_strings") != "on" {
+		return errors.New("server does not take client_encoding UTF8 and standard_conforming_strings on")
+	}
+	for name, sql := range ownStatements {
+		if _, err := pg.Prepare(ctx, name, sql, nil); err != nil {
+			return fmt.Errorf("prepare %s: %w", name, err)
+		}
+	}
+	reported := make(map[string]string)
+	for _, name := range reportedParameters {
+		if value := pg.ParameterStatus(name); value != "" || name == "application_name" {
+			reported[name] = value
+		}
+	}
+	b.mu.Lock()
+	b.reported = reported
+	b.mu.Unlock()
+	return nil
+}
+
+// greeting returns what a fresh server connection reports. It opens one if
+// there has been none.
+func (b *backend) greeting(ctx context.Context, group string) (map[string]string, error) {
+	b.mu.Lock()
+	reported := b.reported
+	b.mu.Unlock()
+	if reported == nil {
+		c, err := b.pool.Acquire(ctx, group)
+		if err != nil {
+			return nil, err
+		}
+		b.pool.Release(c)
+		b.mu.Lock()
+		reported = b.reported
+		b.mu.Unlock()
+	}
+	return maps.Clone(reported), nil
+}
+
+// recall returns what setting these parameters makes the server report, if all
+// of them have been set before.
+func (b *backend) recall(settings map[string]string) (reported map[string]string, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	reported = make(map[string]string)
+	for name, value := range settings {
+		known, ok := b.learned.Get(setting{name, value})
+		if !ok {
+			return nil, false
+		}
+		maps.Copy(reported, known)
+	}
+	return reported, true
+}
+
+// learn remembers what setting one parameter made the server report.
+func (b *backend) learn(name, value string, reported map[string]string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.learned.Add(setting{name, value}, reported)
+}
+
+func (b *backend) close(ctx context.Context) {
+	b.pool.Close()
+	b.querier.Close(ctx)
+}

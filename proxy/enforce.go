@@ -1,0 +1,126 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tenantgate/rewrite"
+)
+
+// An Enforcement says how rows are confined to a tenant.
+type Enforcement uint8
+
+// The enforcements, by the words of the configuration.
+const (
+	RLS     Enforcement = iota + 1 // "rls": the tenant setting is sent, the database's policies filter
+	Rewrite                        // "rewrite": predicates are added to every statement
+	Both                           // "both"
+)
+
+// ParseEnforcement reads the configuration's word.
+func ParseEnforcement(s string) (Enforcement, error) {
+	switch s {
+	case "rls":
+		return RLS, nil
+	case "rewrite":
+		return Rewrite, nil
+	case "both":
+		return Both, nil
+	default:
+		return 0, fmt.Errorf("%q is no enforcement; allowed: rls, rewrite, both", s)
+	}
+}
+
+func (e Enforcement) String() string {
+	switch e {
+	case RLS:
+		return "rls"
+	case Rewrite:
+		return "rewrite"
+	case Both:
+		return "both"
+	default:
+		return fmt.Sprintf("enforcement %d", uint8(e))
+	}
+}
+
+const (
+	// tenantParameter is how a client of several tenants chooses one.
+	tenantParameter = "tenantgate.tenant"
+
+	// The proxy's own statements, prepared on every server connection. They
+	// take parameters, so that no key shows in the server's activity.
+	tenantStatement = "tenantgate_tenant"
+	setStatement    = "tenantgate_set"
+	showStatement   = "tenantgate_show"
+
+	// staleCatalog is the age at which the catalog is read again before a name
+	// that it does not have is refused.
+	staleCatalog = 250 * time.Millisecond
+)
+
+var ownStatements = map[string]string{
+	tenantStatement: "SELECT pg_catalog.set_config($1, $2, true)",
+	setStatement:    "SELECT pg_catalog.set_config($1, $2, false)",
+	showStatement:   "SELECT pg_catalog.current_setting($1)",
+}
+
+// confining reports whether the server has to know the tenant.
+func (s *Server) confining() bool { return s.cfg.Enforce != Rewrite }
+
+// rewriting reports whether statements get predicates.
+func (s *Server) rewriting() bool { return s.cfg.Enforce != RLS }
+
+// key is the tenant's, or empty while none is chosen.
+func (s *session) key() string {
+	if s.tenant == nil {
+		return ""
+	}
+	return s.tenant.Key
+}
+
+// confineText has a client's text guarded and, if so configured, rewritten. A
+// relation nobody has heard of is looked for in the database once more.
+func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
+	snapshot := s.backend.catalog.Snapshot()
+	result, err := s.server.rewriter.Rewrite(req, snapshot)
+	var undefined *rewrite.UndefinedTableError
+	if errors.As(err, &undefined) {
+		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
+		if refreshErr != nil {
+			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
+		}
+		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
+			result, err = s.server.rewriter.Rewrite(req, newer)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.tenant == nil {
+		for i := range result.Statements {
+			if !ownKind(&result.Statements[i]) {
+				return nil, errTenantUnknown
+			}
+		}
+	}
+	return result, nil
+}
+
+// confineTransaction tells the server the tenant, for this transaction only,
+// before the client's next message. The machine sees that it was taken.
+func (s *session) confineTransaction() {
+	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, s.key())
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitBind, reply: replySkip})
+	s.push(request{await: awaitTenant, reply: replySkip, value: s.key()})
+	s.confined = true
+}
+
+// logRefusal notes a refused statement. The client's text is not logged.
+func (s *session) logRefusal(refusal error) {
+	e, _ := translate(refusal)
+	s.log.Info().Str("sqlstate", e.Code).Str("detail", e.Detail).Msg("statement refused")
+}

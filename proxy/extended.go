@@ -1,0 +1,442 @@
+package proxy
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"tenantgate/pool"
+	"tenantgate/rewrite"
+)
+
+// A prepared is a statement as one client knows it. Server connections know it
+// by the name of the pool's Statement, if the client named it at all.
+type prepared struct {
+	name      string // the client's
+	unnamed   bool
+	parsed    bool // a server has accepted it
+	statement *rewrite.Statement
+	shared    *pool.Statement
+	key       string // the tenant's, for positions
+}
+
+var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, needs no tenant
+
+// original maps a character position in the text sent to the client's.
+func (p *prepared) original(position int) int {
+	if p.statement == emptyStatement {
+		return position
+	}
+	return p.statement.Text.Original(position, p.key)
+}
+
+// serverName is the statement's name on server connections.
+func (p *prepared) serverName() string {
+	if p.unnamed {
+		return ""
+	}
+	return p.shared.Name
+}
+
+// parse prepares a statement.
+func (s *session) parse(ctx context.Context, body []byte) error {
+	name, sql, oids, err := decodeParse(body)
+	if err != nil {
+		return err
+	}
+	if name != "" && s.statements[name] != nil {
+		return s.refuse(newError("42P05", fmt.Sprintf("prepared statement %q already exists", name), ""))
+	}
+	result, err := s.confineText(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
+	if err != nil {
+		return s.refuse(err)
+	}
+	p := &prepared{name: name, unnamed: name == "", statement: emptyStatement, key: s.key()}
+	text := ""
+	if len(result.Statements) > 0 {
+		p.statement = &result.Statements[0]
+		text = p.statement.Text.SQL(p.key)
+		if ownKind(p.statement) {
+			return s.refuse(&rewrite.UnsupportedError{Rule: "message.extended",
+				Node: "this statement in the extended protocol", Hint: "Send it as a simple query."})
+		}
+	}
+	p.shared = s.backend.statements.get(text, withKeys(oids, p.statement))
+	if err := s.lease(ctx); err != nil {
+		return s.refuse(err)
+	}
+	s.statements[name] = p
+	if !p.unnamed && s.conn.Statements.Has(p.shared) {
+		p.parsed = true
+		s.push(request{await: awaitNothing, reply: replyFake, fake: appendBare(nil, '1')})
+		return nil
+	}
+	s.sendParse(p, replyForward)
+	return s.boundGroup()
+}
+
+func decodeParse(body []byte) (name, sql string, oids []uint32, err error) {
+	name, rest, err := cstring(body)
+	if err != nil {
+		return "", "", nil, err
+	}
+	sql, rest, err = cstring(rest)
+	if err != nil || len(rest) < 2 {
+		return "", "", nil, errMalformed
+	}
+	n := int(binary.BigEndian.Uint16(rest))
+	if rest = rest[2:]; len(rest) != 4*n {
+		return "", "", nil, errMalformed
+	}
+	for i := range n {
+		oids = append(oids, binary.BigEndian.Uint32(rest[4*i:]))
+	}
+	return name, sql, oids, nil
+}
+
+// withKeys adds the types of the proxy's parameters behind the client's.
+func withKeys(oids []uint32, st *rewrite.Statement) []uint32 {
+	if len(st.Keys) == 0 {
+		return oids
+	}
+	all := make([]uint32, st.Params, st.Params+len(st.Keys))
+	copy(all, oids)
+	for _, k := range st.Keys {
+		all = append(all, k.OID)
+	}
+	return all
+}
+
+// sendParse has the leased server connection prepare p.
+func (s *session) sendParse(p *prepared, r reply) {
+	s.send = appendParse(s.send, p.serverName(), p.shared.SQL, p.shared.ParamOIDs)
+	s.push(request{await: awaitParse, reply: r, prepare: p, about: p})
+	if p.unnamed {
+		s.conn.Unnamed = p.shared
+		return
+	}
+	if evicted := s.conn.Statements.Add(p.shared); evicted != nil {
+		s.send = appendTarget(s.send, 'C', 'S', evicted.Name)
+		s.push(request{await: awaitClose, reply: replySkip})
+	}
+}
+
+// ensure makes the leased server connection have p.
+func (s *session) ensure(p *prepared) {
+	if p.unnamed && s.conn.Unnamed == p.shared || !p.unnamed && s.conn.Statements.Has(p.shared) {
+		return
+	}
+	s.sendParse(p, replySkip)
+}
+
+// lookup finds a client's statement and makes a server connection have it.
+func (s *session) lookup(ctx context.Context, name string) (*prepared, error) {
+	p := s.statements[name]
+	switch {
+	case p == nil && name == "":
+		return nil, newError("26000", "unnamed prepared statement does not exist", "")
+	case p == nil:
+		return nil, newError("26000", fmt.Sprintf("prepared statement %q does not exist", name), "")
+	}
+	if err := s.lease(ctx); err != nil {
+		return nil, err
+	}
+	s.ensure(p)
+	return p, nil
+}
+
+// bind binds a statement to a portal. This is where the tenant is set, once in
+// a transaction: planning may already look at rows.
+func (s *session) bind(ctx context.Context, body []byte) error {
+	portal, rest, err := cstring(body)
+	if err != nil {
+		return err
+	}
+	name, rest, err := cstring(rest)
+	if err != nil {
+		return err
+	}
+	args, err := decodeBind(rest)
+	if err != nil {
+		return err
+	}
+	p, err := s.lookup(ctx, name)
+	if err != nil {
+		return s.refuse(err)
+	}
+	if err := s.checkBind(p, args); err != nil {
+		return s.refuse(err)
+	}
+	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.server.confining() {
+		s.confineTransaction()
+	}
+	msg, at := beginMessage(s.send, 'B')
+	msg = appendCString(appendCString(msg, portal), p.serverName())
+	if len(p.statement.Keys) == 0 {
+		msg = append(msg, rest...)
+	} else {
+		msg = args.appendWithKeys(msg, len(p.statement.Keys), s.key())
+	}
+	s.send = finishMessage(msg, at)
+	s.push(request{await: awaitBind, about: p})
+	s.portals[portal] = p
+	return s.boundGroup()
+}
+
+// checkBind holds what the client binds against the statement.
+func (s *session) checkBind(p *prepared, args *bindArgs) error {
+	if len(p.statement.Keys) > 0 && args.count() != p.statement.Params {
+		return newError("08P01", fmt.Sprintf("bind message supplies %d parameters, but prepared statement %q requires %d",
+			args.count(), p.name, p.statement.Params), "")
+	}
+	if err := p.statement.CheckKey(s.key()); err != nil {
+		return err
+	}
+	return p.statement.CheckBind(s.key(), args.param)
+}
+
+// needsTenant reports whether a statement of this kind reads or writes rows.
+func needsTenant(kind rewrite.Kind) bool {
+	switch kind {
+	case rewrite.KindBegin, rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo,
+		rewrite.KindSetTransaction, rewrite.KindShow:
+		return false
+	default:
+		return true
+	}
+}
+
+// describe asks for a statement's or portal's description.
+func (s *session) describe(ctx context.Context, body []byte) error {
+	what, name, err := decodeTarget(body)
+	if err != nil {
+		return err
+	}
+	if what == 'P' {
+		if s.conn == nil {
+			return s.refuse(noPortal(name))
+		}
+		s.send = appendTarget(s.send, 'D', 'P', name)
+		s.push(request{await: awaitDescribePortal, about: s.portals[name]})
+		return nil
+	}
+	p, err := s.lookup(ctx, name)
+	if err != nil {
+		return s.refuse(err)
+	}
+	s.send = appendTarget(s.send, 'D', 'S', p.serverName())
+	s.push(request{await: awaitDescribe, hidden: len(p.statement.Keys), about: p})
+	return nil
+}
+
+// execute runs a portal.
+func (s *session) execute(_ context.Context, body []byte) error {
+	portal, rest, err := cstring(body)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 4 {
+		return errMalformed
+	}
+	if s.conn == nil {
+		return s.refuse(noPortal(portal))
+	}
+	p := s.portals[portal]
+	s.send = appendExecute(s.send, portal, binary.BigEndian.Uint32(rest))
+	s.push(request{await: awaitExecute, about: p})
+	if p != nil {
+		s.noteEffect(p.statement)
+	}
+	return s.boundGroup()
+}
+
+// close forgets a statement, which server connections keep for others, or
+// closes a portal.
+func (s *session) close(_ context.Context, body []byte) error {
+	what, name, err := decodeTarget(body)
+	if err != nil {
+		return err
+	}
+	if what == 'P' && s.conn != nil {
+		delete(s.portals, name)
+		s.send = appendTarget(s.send, 'C', 'P', name)
+		s.push(request{await: awaitClose})
+		return nil
+	}
+	if what == 'S' {
+		delete(s.statements, name)
+	}
+	s.push(request{await: awaitNothing, reply: replyFake, fake: appendBare(nil, '3')})
+	return nil
+}
+
+func decodeTarget(body []byte) (what byte, name string, err error) {
+	if len(body) == 0 || body[0] != 'S' && body[0] != 'P' {
+		return 0, "", errMalformed
+	}
+	name, rest, err := cstring(body[1:])
+	if err != nil || len(rest) > 0 {
+		return 0, "", errMalformed
+	}
+	return body[0], name, nil
+}
+
+func noPortal(name string) error {
+	return newError("34000", fmt.Sprintf("portal %q does not exist", name), "")
+}
+
+// flushGroup sends what there is of a group and relays all it brings.
+func (s *session) flushGroup() error {
+	if s.conn != nil {
+		s.send = appendBare(s.send, 'H')
+	}
+	return s.exchange()
+}
+
+// boundGroup keeps a pipeline without end from being held in memory.
+func (s *session) boundGroup() error {
+	if len(s.send) < unfinishedGroup {
+		return nil
+	}
+	return s.flushGroup()
+}
+
+// sync ends a group.
+func (s *session) sync() error {
+	s.skipping = false
+	if s.conn == nil {
+		s.out = appendReady(s.fakes(s.out), s.status)
+		if err := s.flush(); err != nil {
+			return err
+		}
+		return s.settled()
+	}
+	s.send = appendBare(s.send, 'S')
+	s.push(request{await: awaitSync})
+	if err := s.exchange(); err != nil {
+		return err
+	}
+	return s.settled()
+}
+
+// refuse answers a message of a group that must not reach the server. What the
+// group holds before it is carried out, then the transaction fails.
+func (s *session) refuse(refusal error) error {
+	s.logRefusal(refusal)
+	if s.conn == nil {
+		s.out = s.fakes(s.out)
+		s.emitError("ERROR", refusal)
+		s.skipping = true
+		return s.flush()
+	}
+	s.send = appendExecute(s.send, refusedPortal, 0)
+	s.push(request{await: awaitRefusal, reply: replySkip, refusal: refusal})
+	return s.flushGroup()
+}
+
+// forgetStatements drops all named statements of the client.
+func (s *session) forgetStatements() {
+	for name := range s.statements {
+		if name != "" {
+			delete(s.statements, name)
+		}
+	}
+}
+
+// bindArgs are the parameters of a Bind message, not copied.
+type bindArgs struct {
+	formats []byte // codes, two bytes each
+	values  [][]byte
+	results []byte // from the number of result formats to the end
+}
+
+func decodeBind(rest []byte) (*bindArgs, error) {
+	if len(rest) < 2 {
+		return nil, errMalformed
+	}
+	n := int(binary.BigEndian.Uint16(rest))
+	if rest = rest[2:]; len(rest) < 2*n+2 {
+		return nil, errMalformed
+	}
+	a := &bindArgs{formats: rest[:2*n]}
+	rest = rest[2*n:]
+	count := int(binary.BigEndian.Uint16(rest))
+	rest = rest[2:]
+	if n > 1 && n != count {
+		return nil, newError("08P01", fmt.Sprintf("bind message has %d parameter formats but %d parameters", n, count), "")
+	}
+	for range count {
+		if len(rest) < 4 {
+			return nil, errMalformed
+		}
+		size := int32(binary.BigEndian.Uint32(rest))
+		rest = rest[4:]
+		if size == -1 {
+			a.values = append(a.values, nil)
+			continue
+		}
+		if size < 0 || int(size) > len(rest) {
+			return nil, errMalformed
+		}
+		a.values = append(a.values, rest[:size:size])
+		rest = rest[size:]
+	}
+	if len(rest) < 2 || len(rest) != 2+2*int(binary.BigEndian.Uint16(rest)) {
+		return nil, errMalformed
+	}
+	a.results = rest
+	return a, nil
+}
+
+func (a *bindArgs) count() int { return len(a.values) }
+
+// param returns the i-th value, counted from 0.
+func (a *bindArgs) param(i int) (value []byte, binaryFormat, null bool) {
+	if i < 0 || i >= len(a.values) {
+		return nil, false, true
+	}
+	return a.values[i], a.format(i) == 1, a.values[i] == nil
+}
+
+func (a *bindArgs) format(i int) uint16 {
+	switch len(a.formats) {
+	case 0:
+		return 0
+	case 2:
+		return binary.BigEndian.Uint16(a.formats)
+	default:
+		return binary.BigEndian.Uint16(a.formats[2*i:])
+	}
+}
+
+// appendWithKeys appends the arguments and behind them the key, n times, as
+// text.
+func (a *bindArgs) appendWithKeys(dst []byte, n int, key string) []byte {
+	total := uint16(min(a.count()+n, math.MaxUint16))
+	if len(a.formats) == 0 {
+		dst = append(dst, 0, 0)
+	} else {
+		dst = binary.BigEndian.AppendUint16(dst, total)
+		for i := range a.count() {
+			dst = binary.BigEndian.AppendUint16(dst, a.format(i))
+		}
+		for range n {
+			dst = append(dst, 0, 0)
+		}
+	}
+	dst = binary.BigEndian.AppendUint16(dst, total)
+	for _, v := range a.values {
+		if v == nil {
+			dst = binary.BigEndian.AppendUint32(dst, math.MaxUint32)
+			continue
+		}
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v)))
+		dst = append(dst, v...)
+	}
+	for range n {
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(key)))
+		dst = append(dst, key...)
+	}
+	return append(dst, a.results...)
+}

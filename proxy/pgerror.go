@@ -1,0 +1,122 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tenantgate/auth"
+	"tenantgate/pool"
+	"tenantgate/rewrite"
+)
+
+// An Error is one that the proxy itself raises, as PostgreSQL would put it.
+type Error struct {
+	Code, Message, Detail, Hint string
+	Position                    int
+}
+
+func (e *Error) Error() string { return e.Message }
+
+func newError(code, message, hint string) *Error {
+	return &Error{Code: code, Message: message, Hint: hint}
+}
+
+var (
+	errDraining      = newError("57P01", "terminating connection due to administrator command", "The proxy is shutting down. Connect again.")
+	errAborted       = newError("25P02", "current transaction is aborted, commands ignored until end of transaction block", "")
+	errServerLost    = newError("08006", "server connection lost", "Whether the statement took effect is unknown. The session goes on; run-time parameters and prepared statements are kept.")
+	errNoFastPath    = newError("0A000", "function calls by message are not supported under tenant isolation", "Call the function in a SELECT.")
+	errTenantUnknown = newError("42501", "a tenant must be chosen", "Connect with options='-c tenantgate.tenant=…' or run SET tenantgate.tenant = '…'.")
+)
+
+// errorResponse says err in PostgreSQL's terms. An error that is not listed is
+// XX000, and internal is true: the log gets it in full, the client nothing.
+func errorResponse(severity string, err error) (msg *pgproto3.ErrorResponse, internal bool) {
+	e, internal := translate(err)
+	return &pgproto3.ErrorResponse{
+		Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position),
+	}, internal
+}
+
+// translate is the table of errors.
+func translate(err error) (e *Error, internal bool) {
+	var (
+		own         *Error
+		syntax      *rewrite.SyntaxError
+		tooComplex  *rewrite.TooComplexError
+		encoding    *rewrite.EncodingError
+		unsupported *rewrite.UnsupportedError
+		forbidden   *rewrite.ForbiddenError
+		undefined   *rewrite.UndefinedTableError
+		wrongTenant *rewrite.WrongTenantError
+		limit       *pool.GroupLimitError
+		unavailable *pool.UnavailableError
+		suspended   *auth.SuspendedError
+	)
+	switch {
+	case errors.As(err, &own):
+		return own, false
+	case errors.As(err, &syntax):
+		return &Error{Code: "42601", Message: syntax.Message, Position: syntax.Position}, false
+	case errors.As(err, &tooComplex):
+		return &Error{Code: "54001", Message: tooComplex.Message, Hint: tooComplex.Hint}, false
+	case errors.As(err, &encoding):
+		return &Error{Code: "22021", Message: encoding.Message, Hint: "Statements must be valid UTF-8 without zero bytes."}, false
+	case errors.As(err, &unsupported):
+		return &Error{Code: "0A000", Message: unsupported.Error(), Detail: ruleDetail(unsupported.Rule), Hint: unsupported.Hint, Position: unsupported.Position}, false
+	case errors.As(err, &forbidden):
+		return &Error{Code: "42501", Message: forbidden.Message, Detail: ruleDetail(forbidden.Rule), Hint: forbidden.Hint, Position: forbidden.Position}, false
+	case errors.As(err, &undefined):
+		return &Error{Code: "42P01", Message: undefined.Error(), Position: undefined.Position}, false
+	case errors.As(err, &wrongTenant):
+		return &Error{Code: "42501", Message: wrongTenant.Error()}, false
+	case errors.As(err, &limit):
+		return newError("53300", fmt.Sprintf("tenant holds its limit of %d server connections (per_tenant)", limit.Limit),
+			"Wait for the tenant's transactions to end, or raise pool.per_tenant."), false
+	case errors.Is(err, pool.ErrTimeout):
+		return newError("53300", "no server connection came free within acquire_timeout (pool.size)",
+			"Shorten transactions, or raise pool.size."), false
+	case errors.As(err, &unavailable):
+		return newError("57P03", "the database server is not available: "+reason(unavailable), "Try again."), false
+	case errors.Is(err, pool.ErrClosed):
+		return errDraining, false
+	case errors.As(err, &suspended):
+		return newError("28000", suspended.Error(), ""), false
+	case errors.Is(err, auth.ErrNoTenant):
+		return newError("28000", err.Error(), ""), false
+	case errors.Is(err, auth.ErrRejected):
+		return newError("28P01", err.Error(), ""), false
+	case errors.Is(err, auth.ErrProtocol), errors.Is(err, errMalformed):
+		return newError("08P01", err.Error(), ""), false
+	case errors.Is(err, context.DeadlineExceeded):
+		return newError("57014", "canceling statement due to timeout", ""), false
+	case errors.Is(err, context.Canceled):
+		return errDraining, false
+	case errors.Is(err, errServerProtocol):
+		return newError("08P01", "server broke the protocol; its connection is closed", ""), true
+	default:
+		return newError("XX000", "internal error", "See the proxy's log."), true
+	}
+}
+
+// reason tells a client why the server refused us without telling it more than
+// a SQLSTATE: addresses and role names are the operator's.
+func reason(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return "it answered " + pg.Code
+	}
+	return "it cannot be reached"
+}
+
+func ruleDetail(rule string) string {
+	if rule == "" {
+		return ""
+	}
+	return "Rule: " + rule + "."
+}

@@ -1,0 +1,358 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tenantgate/pool"
+)
+
+// A fate is what becomes of one message of the server.
+type fate uint8
+
+const (
+	pass    fate = iota // to the client, byte for byte
+	drop                // the client never knows
+	replace             // other bytes go in its place
+)
+
+// relay passes the server's answers on until no request is outstanding. Only
+// message heads are looked at; a run of messages to be passed goes out in one
+// write, straight from the server connection's buffer.
+func (s *session) relay() error {
+	c := s.conn
+	for {
+		s.out = s.fakes(s.out)
+		run := c.Start
+		for !s.idle() || s.partial > 0 {
+			left := c.End - c.Start
+			if s.partial > 0 {
+				n := min(left, s.partial)
+				c.Start += n
+				s.partial -= n
+				if s.partial > 0 {
+					break
+				}
+				continue
+			}
+			if left < headSize {
+				break
+			}
+			typ := c.Buffer[c.Start]
+			size := int(binary.BigEndian.Uint32(c.Buffer[c.Start+1:])) + 1
+			if size < headSize || size > maxMessage {
+				return fmt.Errorf("%w: length %d of a message of type %q", errServerProtocol, size-1, typ)
+			}
+			bulk := (typ == 'D' || typ == 'd') && !s.idle() && s.head().reply == replyForward
+			if left < size && !bulk {
+				break
+			}
+			if bulk {
+				if _, err := s.fromServer(typ); err != nil {
+					s.out = append(s.out, c.Buffer[run:c.Start]...)
+					return err
+				}
+				n := min(left, size)
+				s.partial = size - n
+				c.Start += n
+				continue
+			}
+			what, instead, err := s.answer(typ, c.Buffer[c.Start+headSize:c.Start+size])
+			if err != nil {
+				s.out = append(s.out, c.Buffer[run:c.Start]...)
+				return err
+			}
+			if what == pass {
+				c.Start += size
+			} else {
+				s.out = append(s.out, c.Buffer[run:c.Start]...)
+				s.out = append(s.out, instead...)
+				c.Start += size
+				run = c.Start
+			}
+			if !s.idle() && s.head().reply == replyFake {
+				s.out = append(s.out, c.Buffer[run:c.Start]...)
+				run = c.Start
+				s.out = s.fakes(s.out)
+			}
+		}
+		if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
+			return err
+		}
+		if s.idle() && s.partial == 0 {
+			return nil
+		}
+		if err := c.Fill(); err != nil {
+			return fmt.Errorf("read from server: %w", err)
+		}
+	}
+}
+
+// passOn writes pending answers and then the run to the client.
+func (s *session) passOn(run []byte) error {
+	if len(s.out) > 0 {
+		s.out = append(s.out, run...)
+		return s.flush()
+	}
+	if len(run) == 0 {
+		return nil
+	}
+	if _, err := s.client.Write(run); err != nil {
+		return errGone
+	}
+	return nil
+}
+
+// answer decides on one whole message of the server.
+func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err error) {
+	switch typ {
+	case 'E':
+		return s.errorAnswer(body)
+	case 'N':
+		if s.idle() || s.head().reply != replyForward {
+			return drop, nil, nil
+		}
+		return pass, nil, nil
+	case 'S':
+		return s.parameterStatus(body)
+	case 'A':
+		return drop, nil, nil // nobody behind this session listens
+	}
+	if s.idle() {
+		return drop, nil, fmt.Errorf("%w: message %q to no request", errServerProtocol, typ)
+	}
+	req := *s.head()
+	done, err := s.fromServer(typ)
+	if err != nil {
+		return drop, nil, err
+	}
+	what = pass
+	if req.reply != replyForward {
+		what = drop
+	}
+	switch typ {
+	case 'Z':
+		what, err = s.ready(req, body)
+	case 't':
+		if req.hidden > 0 && what == pass {
+			instead, err = hideParameters(body, req.hidden)
+			what = replace
+		}
+	case 'D':
+		err = s.ownRow(req, body)
+	}
+	if err != nil {
+		return drop, nil, err
+	}
+	if done {
+		s.done(req)
+		s.pop()
+	}
+	return what, instead, nil
+}
+
+// done takes note of a request that was answered in full.
+func (s *session) done(req request) {
+	if req.await == awaitParse && req.prepare != nil {
+		req.prepare.parsed = true
+	}
+}
+
+// ready takes note of a ReadyForQuery.
+func (s *session) ready(req request, body []byte) (fate, error) {
+	if len(body) != 1 || body[0] != 'I' && body[0] != 'T' && body[0] != 'E' {
+		return drop, fmt.Errorf("%w: ReadyForQuery without a status", errServerProtocol)
+	}
+	s.status = body[0]
+	if req.reply != replyForward || req.cut && !s.erred {
+		return drop, nil
+	}
+	return pass, nil
+}
+
+// ownRow reads a row that the proxy asked for.
+func (s *session) ownRow(req request, body []byte) error {
+	if req.await != awaitTenant && req.await != awaitSetting {
+		return nil
+	}
+	value, err := onlyColumn(body)
+	if err != nil {
+		return err
+	}
+	switch {
+	case req.await == awaitTenant && value != req.value:
+		return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
+	case req.await == awaitSetting:
+		s.settings[req.value] = value
+		s.conn.Settings[req.value] = value
+	}
+	return nil
+}
+
+func onlyColumn(body []byte) (string, error) {
+	if len(body) < 6 || binary.BigEndian.Uint16(body) != 1 || int(int32(binary.BigEndian.Uint32(body[2:]))) != len(body)-6 {
+		return "", fmt.Errorf("%w: a row of one value was due", errServerProtocol)
+	}
+	return string(body[6:]), nil
+}
+
+// hideParameters takes the last n parameters out of a ParameterDescription.
+func hideParameters(body []byte, n int) ([]byte, error) {
+	if len(body) < 2 {
+		return nil, fmt.Errorf("%w: ParameterDescription too short", errServerProtocol)
+	}
+	count := int(binary.BigEndian.Uint16(body))
+	if count < n || len(body) != 2+4*count {
+		return nil, fmt.Errorf("%w: ParameterDescription of %d parameters", errServerProtocol, count)
+	}
+	msg, at := beginMessage(nil, 't')
+	msg = binary.BigEndian.AppendUint16(msg, uint16(count-n))
+	msg = append(msg, body[2:2+4*(count-n)]...)
+	return finishMessage(msg, at), nil
+}
+
+// parameterStatus keeps track of what the server reports. The client is told
+// what is news to it.
+func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
+	name, rest, err := cstring(body)
+	if err != nil {
+		return drop, nil, fmt.Errorf("%w: ParameterStatus: %w", errServerProtocol, err)
+	}
+	value, _, err := cstring(rest)
+	if err != nil {
+		return drop, nil, fmt.Errorf("%w: ParameterStatus: %w", errServerProtocol, err)
+	}
+	switch strings.ToLower(name) {
+	case "client_encoding", "standard_conforming_strings":
+		if was := s.conn.Reported[name]; was != value {
+			// Statements were read under the old value: whatever comes now may
+			// have been understood otherwise by the server.
+			return drop, nil, fmt.Errorf("%w: %s changed to %q", errServerProtocol, name, value)
+		}
+	}
+	s.conn.Reported[name] = value
+	if name == "session_authorization" || s.reported[name] == value {
+		return drop, nil, nil
+	}
+	s.reported[name] = value
+	return pass, nil, nil
+}
+
+// errorAnswer decides on an ErrorResponse.
+func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
+	var msg pgproto3.ErrorResponse
+	if err := msg.Decode(body); err != nil {
+		return drop, nil, fmt.Errorf("%w: ErrorResponse: %w", errServerProtocol, err)
+	}
+	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
+		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
+	}
+	failed, lost, err := s.failed()
+	if err != nil {
+		return drop, nil, err
+	}
+	s.forget(failed)
+	for _, r := range lost {
+		s.forget(r)
+	}
+	switch {
+	case failed.upkeep:
+		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
+	case failed.await == awaitRefusal:
+		refusal, internal := errorResponse("ERROR", failed.refusal)
+		if internal {
+			s.log.Error().Err(failed.refusal).Msg("internal error")
+		}
+		bytes, err := refusal.Encode(nil)
+		return replace, bytes, err
+	case failed.reply != replyForward && failed.await != awaitTenant && failed.await != awaitBind && failed.await != awaitParse:
+		return drop, nil, fmt.Errorf("%w: %s in answer to a message of the proxy's own", errServerProtocol, msg.Code)
+	}
+	if !s.restate(&msg, failed) {
+		return pass, nil, nil
+	}
+	bytes, err := msg.Encode(nil)
+	return replace, bytes, err
+}
+
+// forget undoes what was noted about a request that the server did not carry
+// out.
+func (s *session) forget(r request) {
+	if r.await != awaitParse || r.prepare == nil {
+		return
+	}
+	if r.prepare.unnamed {
+		s.conn.Unnamed = nil
+	} else {
+		s.conn.Statements.Remove(r.prepare.shared)
+	}
+	if !r.prepare.parsed && s.statements[r.prepare.name] == r.prepare {
+		delete(s.statements, r.prepare.name)
+	}
+}
+
+// restate puts an error of the server in terms of the client's own text. It
+// reports whether anything changed.
+func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
+	changed := false
+	if msg.Position > 0 {
+		position := int(msg.Position)
+		switch {
+		case failed.text != nil:
+			position = failed.text.original(position)
+		case failed.about != nil:
+			position = failed.about.original(position)
+		}
+		changed = position != int(msg.Position)
+		msg.Position = int32(position)
+	}
+	if s.server.rewriting() && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") {
+		// The key that a constraint names may be another tenant's.
+		msg.Detail = ""
+		changed = true
+	}
+	return changed
+}
+
+// readSetting reads the answer to one of the proxy's own settings outside a
+// session: what the server reports because of it, or its error.
+func readSetting(c *pool.Conn) (reported map[string]string, err error) {
+	reported = make(map[string]string)
+	var refused error
+	for {
+		for c.End-c.Start < headSize || c.End-c.Start < 1+int(binary.BigEndian.Uint32(c.Buffer[c.Start+1:])) {
+			if err := c.Fill(); err != nil {
+				return nil, fmt.Errorf("%w: read from server: %w", errServerProtocol, err)
+			}
+		}
+		size := 1 + int(binary.BigEndian.Uint32(c.Buffer[c.Start+1:]))
+		typ, body := c.Buffer[c.Start], c.Buffer[c.Start+headSize:c.Start+size]
+		c.Start += size
+		switch typ {
+		case '2', 'D', 'C', 'N':
+		case 'S':
+			var status pgproto3.ParameterStatus
+			if err := status.Decode(body); err != nil {
+				return nil, fmt.Errorf("%w: ParameterStatus: %w", errServerProtocol, err)
+			}
+			reported[status.Name] = status.Value
+		case 'E':
+			var msg pgproto3.ErrorResponse
+			if err := msg.Decode(body); err != nil {
+				return nil, fmt.Errorf("%w: ErrorResponse: %w", errServerProtocol, err)
+			}
+			refused = &Error{Code: msg.Code, Message: msg.Message, Hint: msg.Hint}
+		case 'Z':
+			if len(body) != 1 || body[0] != 'I' {
+				return nil, fmt.Errorf("%w: not idle after a setting", errServerProtocol)
+			}
+			return reported, refused
+		default:
+			return nil, fmt.Errorf("%w: message %q in answer to a setting", errServerProtocol, typ)
+		}
+	}
+}

@@ -1,0 +1,334 @@
+// Package proxy serves PostgreSQL clients: it authenticates them, confines
+// what they send to their tenant, and relays it over leased server connections.
+package proxy
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tenantgate/auth"
+	"tenantgate/pool"
+	"tenantgate/rewrite"
+	"tenantgate/rewrite/catalog"
+)
+
+// ErrServerClosed is what Serve returns after Shutdown or Close.
+var ErrServerClosed = errors.New("server closed")
+
+// A Config is all a Server needs to know.
+type Config struct {
+	Enforce      Enforcement
+	Setting      string // run-time parameter that policies read
+	Catalog      catalog.Config
+	Auth         *auth.Authenticator
+	Backends     map[string]BackendConfig
+	TLS          *tls.Config   // towards clients; nil: none
+	RequireTLS   bool          // refuse clients without
+	LoginTimeout time.Duration // from accept to the end of authentication; 15s
+	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
+	CacheBytes   int64         // of rewritten statements; 0 means a default
+	Log          zerolog.Logger
+}
+
+// A BackendConfig is one database server as configured. Its pool's settings
+// serve as a pattern: each database there gets a pool of its own.
+type BackendConfig struct {
+	Pool pool.Config
+}
+
+// A Server accepts clients. New, Serve (which any number of listeners may run
+// at once), Shutdown or Close is the order of its life.
+type Server struct {
+	cfg      Config
+	log      zerolog.Logger
+	rewriter *rewrite.Rewriter
+	ctx      context.Context // of all sessions; ends with Close
+	cancel   context.CancelFunc
+	logins   chan struct{} // one for each client that is not authenticated yet
+
+	mu        sync.Mutex
+	closing   bool
+	listeners map[net.Listener]struct{}
+	sessions  map[uint32]*session
+	operators map[uint32]*operator
+	lastID    uint32
+	clients   sync.WaitGroup
+	backends  map[placement]*backend
+	opening   sync.Mutex // one backend is opened at a time
+}
+
+// A placement is where tenants live.
+type placement struct {
+	backend, database string
+}
+
+// New checks cfg. Nothing is opened before Open or Serve.
+func New(cfg Config) (*Server, error) {
+	if cfg.Auth == nil || len(cfg.Backends) == 0 {
+		return nil, errors.New("proxy needs logins and a backend")
+	}
+	if cfg.Enforce < RLS || cfg.Enforce > Both {
+		return nil, fmt.Errorf("unknown enforcement %d", cfg.Enforce)
+	}
+	if cfg.LoginTimeout == 0 {
+		cfg.LoginTimeout = 15 * time.Second
+	}
+	if cfg.MaxLogins == 0 {
+		cfg.MaxLogins = 1000
+	}
+	rewriter, err := rewrite.New(rewrite.Config{
+		Setting:            cfg.Setting,
+		Confine:            cfg.Enforce != RLS,
+		RequireRowSecurity: cfg.Enforce != Rewrite,
+		CacheBytes:         cfg.CacheBytes,
+	})
+	if err != nil {
+		return nil, err
+	}
+	var seed [4]byte
+	if _, err := rand.Read(seed[:]); err != nil {
+		return nil, fmt.Errorf("read random seed: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{
+		cfg: cfg, log: cfg.Log, rewriter: rewriter, ctx: ctx, cancel: cancel,
+		logins:    make(chan struct{}, cfg.MaxLogins),
+		listeners: make(map[net.Listener]struct{}),
+		sessions:  make(map[uint32]*session),
+		operators: make(map[uint32]*operator),
+		backends:  make(map[placement]*backend),
+		lastID:    binary.BigEndian.Uint32(seed[:]) >> 1,
+	}, nil
+}
+
+// Open connects to every backend's own database, so that what is wrong with
+// one shows before clients come.
+func (s *Server) Open(ctx context.Context) error {
+	for name, cfg := range s.cfg.Backends {
+		if _, err := s.backendAt(ctx, placement{name, cfg.Pool.Server.Database}); err != nil {
+			return fmt.Errorf("backend %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// Serve accepts clients until Shutdown or Close, then returns ErrServerClosed.
+func (s *Server) Serve(l net.Listener) error {
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		_ = l.Close()
+		return ErrServerClosed
+	}
+	s.listeners[l] = struct{}{}
+	s.mu.Unlock()
+	var pause time.Duration
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if s.isClosing() {
+				return ErrServerClosed
+			}
+			var temporary interface{ Temporary() bool }
+			if errors.As(err, &temporary) && temporary.Temporary() { // out of file descriptors and the like
+				pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+				s.log.Warn().Err(err).Dur("pause", pause).Msg("cannot accept clients")
+				time.Sleep(pause)
+				continue
+			}
+			return fmt.Errorf("accept clients: %w", err)
+		}
+		pause = 0
+		s.mu.Lock()
+		if s.closing {
+			s.mu.Unlock()
+			_ = conn.Close()
+			return ErrServerClosed
+		}
+		s.clients.Go(func() { s.serve(conn) })
+		s.mu.Unlock()
+	}
+}
+
+// Shutdown stops accepting, lets transactions end, tells clients and closes
+// everything. When ctx ends first the rest is cut off, and its error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stopAccepting()
+	s.mu.Lock()
+	for _, session := range s.sessions {
+		session.drain()
+	}
+	for _, op := range s.operators {
+		op.drain()
+	}
+	s.mu.Unlock()
+	gone := make(chan struct{})
+	go func() {
+		s.clients.Wait()
+		close(gone)
+	}()
+	var err error
+	select {
+	case <-gone:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.Close()
+	<-gone
+	return err
+}
+
+// Close cuts off all clients and closes everything. It waits for what the
+// server started, and may be called again.
+func (s *Server) Close() {
+	s.stopAccepting()
+	s.cancel()
+	s.clients.Wait()
+	s.mu.Lock()
+	backends := s.backends
+	s.backends = make(map[placement]*backend)
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	for _, b := range backends {
+		b.close(ctx)
+	}
+}
+
+func (s *Server) stopAccepting() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	clear(s.listeners)
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
+// Ready reports whether clients can be served: every open backend has, or can
+// get, a server connection.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.isClosing() {
+		return errDraining
+	}
+	s.mu.Lock()
+	backends := maps.Clone(s.backends)
+	s.mu.Unlock()
+	for at, b := range backends {
+		if _, err := b.querier.Query(ctx, "SELECT 1"); err != nil {
+			return fmt.Errorf("backend %q, database %q: %w", at.backend, at.database, err)
+		}
+	}
+	return nil
+}
+
+// backendOf returns where a tenant's rows are.
+func (s *Server) backendOf(t *auth.Tenant) (*backend, error) {
+	return s.backendAt(s.ctx, s.placementOf(t))
+}
+
+func (s *Server) placementOf(t *auth.Tenant) placement {
+	at := placement{t.Backend, t.Database}
+	if at.database == "" {
+		at.database = s.cfg.Backends[t.Backend].Pool.Server.Database
+	}
+	return at
+}
+
+// backendAt returns the backend for a database, opened when first asked for.
+func (s *Server) backendAt(ctx context.Context, at placement) (*backend, error) {
+	find := func() *backend {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.backends[at]
+	}
+	if b := find(); b != nil {
+		return b, nil
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if b := find(); b != nil {
+		return b, nil
+	}
+	cfg, ok := s.cfg.Backends[at.backend]
+	if !ok {
+		return nil, fmt.Errorf("unknown backend %q", at.backend)
+	}
+	cfg.Pool.Server = cfg.Pool.Server.Copy()
+	cfg.Pool.Server.Database = at.database
+	b, err := s.openBackend(ctx, at.backend, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.backends[at] = b
+	s.mu.Unlock()
+	return b, nil
+}
+
+// serve does everything for one client connection, which it owns.
+func (s *Server) serve(conn net.Conn) {
+	log := s.log.With().Str("client", conn.RemoteAddr().String()).Logger()
+	select {
+	case s.logins <- struct{}{}:
+	default:
+		log.Warn().Msg("too many clients that have not authenticated")
+		_ = conn.Close()
+		return
+	}
+	served, err := s.start(s.ctx, conn, log)
+	<-s.logins
+	if err != nil {
+		_ = conn.Close()
+		if !quietEnd(err) {
+			log.Info().Err(err).Msg("login failed")
+		}
+		return
+	}
+	if served == nil {
+		_ = conn.Close()
+		return
+	}
+	served()
+}
+
+// register gives a session or an operator's connection its process id.
+func (s *Server) register(add func(id uint32)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	for {
+		s.lastID = (s.lastID + 1) & 0x7fffffff
+		_, session := s.sessions[s.lastID]
+		_, op := s.operators[s.lastID]
+		if s.lastID != 0 && !session && !op {
+			add(s.lastID)
+			return true
+		}
+	}
+}
+
+func (s *Server) unregister(id uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, id)
+	delete(s.operators, id)
+}

@@ -1,0 +1,362 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"tenantgate/auth"
+	"tenantgate/pool"
+)
+
+// directWrite is what goes to the server in one blocking write. More could
+// fill both directions' socket buffers and block for ever, so it is written
+// while replies are read.
+const directWrite = 32 << 10
+
+// unfinishedGroup is how much of a pipeline is held before its Sync has come.
+const unfinishedGroup = 256 << 10
+
+// errGone ends a session whose client has left or is not worth talking to.
+var errGone = errors.New("client is gone")
+
+// A session serves one client. One goroutine runs it; what another one may
+// touch (cancel, drain) is behind the lock.
+//
+// A client's messages go to the server one group at a time: up to and
+// including a Query or a Sync. So the transaction status is known whenever a
+// group begins, and a server connection is leased for whole groups.
+type session struct {
+	server  *Server
+	id      uint32 // of BackendKeyData
+	secret  []byte
+	client  net.Conn // a *tls.Conn once TLS is up
+	in      *reader
+	out     []byte // answers not yet written to the client
+	send    []byte // messages not yet written to the server
+	log     zerolog.Logger
+	backend *backend
+
+	identity *auth.Identity
+	tenant   *auth.Tenant // nil until one is chosen
+
+	machine
+	partial    int                  // bytes still to come of a message that is passed on in pieces
+	confined   bool                 // this transaction's server connection carries the tenant
+	statements map[string]*prepared // by the client's names; "" is the unnamed one
+	portals    map[string]*prepared // of this transaction
+	settings   map[string]string    // run-time parameters the client set, by lower-case name
+	initial    map[string]string    // those of its start-up packet
+	reported   map[string]string    // ParameterStatus as the client knows it
+	touched    map[string]bool      // parameters set in this transaction
+
+	mu       sync.Mutex
+	conn     *pool.Conn // leased, else nil
+	waiting  bool       // blocked reading from the client, nothing leased
+	draining bool
+}
+
+// run serves a client that has been greeted until it leaves, ctx ends or the
+// proxy drains. It owns the client's connection.
+func (s *session) run(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, s.interrupt)
+	defer stop()
+	defer s.abandon()
+	for {
+		typ, body, err := s.next()
+		if err != nil {
+			return s.parting(err)
+		}
+		if err := s.message(ctx, typ, body); err != nil {
+			return s.parting(err)
+		}
+	}
+}
+
+// next waits for the client's next message. Between transactions a draining
+// proxy ends the wait.
+func (s *session) next() (typ byte, body []byte, err error) {
+	if s.in.buffered() {
+		if s.conn == nil && s.isDraining() {
+			return 0, nil, errDraining
+		}
+		return s.in.next()
+	}
+	s.mu.Lock()
+	s.waiting = s.conn == nil
+	drained := s.waiting && s.draining
+	s.mu.Unlock()
+	if drained {
+		return 0, nil, errDraining
+	}
+	typ, body, err = s.in.next()
+	s.mu.Lock()
+	s.waiting = false
+	drained = s.draining && s.conn == nil
+	s.mu.Unlock()
+	if drained {
+		return 0, nil, errDraining
+	}
+	return typ, body, err
+}
+
+// message acts on one message of the client. An error ends the session.
+func (s *session) message(ctx context.Context, typ byte, body []byte) error {
+	if s.skipping && typ != 'S' && typ != 'X' {
+		return nil // as the server does after an error, up to Sync
+	}
+	switch typ {
+	case 'Q':
+		return s.query(ctx, body)
+	case 'P':
+		return s.parse(ctx, body)
+	case 'B':
+		return s.bind(ctx, body)
+	case 'D':
+		return s.describe(ctx, body)
+	case 'E':
+		return s.execute(ctx, body)
+	case 'C':
+		return s.close(ctx, body)
+	case 'H':
+		return s.flushGroup()
+	case 'S':
+		return s.sync()
+	case 'X':
+		return errGone
+	case 'F':
+		return s.refuseSimple(errNoFastPath)
+	case 'd', 'c', 'f':
+		return nil // left over from a COPY that failed: PostgreSQL ignores them too
+	default:
+		return newError("08P01", fmt.Sprintf("invalid frontend message type %d", typ), "")
+	}
+}
+
+// lease gets a server connection for the transaction that begins, set up as
+// the client wants it. A failure is one of the statement, not of the session.
+func (s *session) lease(ctx context.Context) error {
+	if s.conn != nil {
+		return nil
+	}
+	c, err := s.backend.pool.Acquire(ctx, s.tenant.ID)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.conn = c
+	s.mu.Unlock()
+	s.settle()
+	return nil
+}
+
+// exchange writes what is pending to the server and relays the answers until
+// none is outstanding. A server that fails is reported to the client; only an
+// error that ends the session is returned.
+func (s *session) exchange() error {
+	if s.conn == nil {
+		s.out = s.fakes(s.out)
+		return s.flush()
+	}
+	var writing sync.WaitGroup
+	var writeErr error
+	if len(s.send) <= directWrite {
+		_, writeErr = s.conn.Net.Write(s.send)
+	} else {
+		c, pending := s.conn.Net, s.send
+		s.send = nil
+		writing.Go(func() {
+			if _, err := c.Write(pending); err != nil {
+				_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the relay
+			}
+		})
+	}
+	s.send = s.send[:0]
+	err := s.relay() // even after a failed write: the server may have said why
+	if err != nil && errors.Is(err, errGone) {
+		s.destroy() // also ends a write that is still under way
+	}
+	if err != nil && !errors.Is(err, errGone) {
+		err = s.lost(errors.Join(err, writeErr))
+	}
+	writing.Wait()
+	return err
+}
+
+// lost gives up a server connection that failed and tells the client, which
+// stays: its transaction is over.
+func (s *session) lost(cause error) error {
+	s.log.Warn().Err(cause).Uint32("server_pid", s.conn.PID).Msg("server connection lost")
+	s.destroy()
+	synced := s.outstandingReady()
+	told := s.erred
+	s.outstanding = s.outstanding[:0]
+	s.erred = false
+	s.status = 'I'
+	if s.partial > 0 {
+		return errGone // in mid-message: nothing can be said any more
+	}
+	if !told {
+		var fatal *Error
+		if !errors.As(cause, &fatal) {
+			fatal = errServerLost
+		}
+		s.emitError("ERROR", fatal)
+	}
+	if synced {
+		s.out = appendReady(s.out, s.status)
+		s.skipping = false
+	} else {
+		s.skipping = true
+	}
+	return s.flush()
+}
+
+// outstandingReady reports whether a ReadyForQuery was due.
+func (s *session) outstandingReady() bool {
+	for i := range s.outstanding {
+		if k := s.outstanding[i].await; k == awaitSync && s.outstanding[i].reply == replyForward || k == awaitQuery {
+			return true
+		}
+	}
+	return false
+}
+
+// settled is called after each ReadyForQuery: outside a transaction the server
+// connection goes back.
+func (s *session) settled() error {
+	s.skipping = false
+	if s.status != 'I' {
+		return nil
+	}
+	s.confined = false
+	clear(s.portals)
+	if s.conn == nil {
+		clear(s.touched)
+		return nil
+	}
+	if len(s.touched) > 0 {
+		if err := s.readBack(); err != nil {
+			return err
+		}
+	}
+	if s.conn == nil {
+		return nil // lost meanwhile
+	}
+	if !s.released() {
+		s.destroy()
+		return nil
+	}
+	s.mu.Lock()
+	c := s.conn
+	s.conn = nil
+	s.mu.Unlock()
+	s.backend.pool.Release(c)
+	return nil
+}
+
+// destroy closes the leased server connection.
+func (s *session) destroy() {
+	s.mu.Lock()
+	c := s.conn
+	s.conn = nil
+	s.mu.Unlock()
+	s.send = s.send[:0]
+	s.confined = false
+	clear(s.portals)
+	clear(s.touched)
+	if c != nil {
+		s.backend.pool.Destroy(c)
+	}
+}
+
+// abandon ends what the session holds: an unfinished transaction dies with its
+// server connection.
+func (s *session) abandon() {
+	s.destroy()
+	_ = s.client.Close()
+}
+
+// parting tells the client why the session ends, if it can still be told, and
+// returns what the log should know: nil for an ordinary end.
+func (s *session) parting(err error) error {
+	switch {
+	case errors.Is(err, errGone), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = errDraining
+	}
+	var told *Error
+	if errors.As(err, &told) || errors.Is(err, errMalformed) {
+		_ = s.client.SetWriteDeadline(time.Now().Add(time.Second))
+		s.emitError("FATAL", err)
+		_ = s.flush()
+		if errors.Is(err, errDraining) {
+			return nil
+		}
+	}
+	return err
+}
+
+// emitError queues an error for the client.
+func (s *session) emitError(severity string, err error) {
+	msg, internal := errorResponse(severity, err)
+	if internal {
+		s.log.Error().Err(err).Msg("internal error")
+	}
+	out, encodeErr := msg.Encode(s.out)
+	if encodeErr != nil {
+		s.log.Error().Err(encodeErr).Msg("error message cannot be encoded")
+		return
+	}
+	s.out = out
+}
+
+// flush writes the pending answers to the client.
+func (s *session) flush() error {
+	if len(s.out) == 0 {
+		return nil
+	}
+	_, err := s.client.Write(s.out)
+	if cap(s.out) > directWrite {
+		s.out = nil
+	}
+	s.out = s.out[:0]
+	if err != nil {
+		return errGone
+	}
+	return nil
+}
+
+// drain ends the session as soon as it is between transactions.
+func (s *session) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	if s.waiting {
+		_ = s.client.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+func (s *session) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// interrupt wakes every read and write of the session: it ends now.
+func (s *session) interrupt() {
+	_ = s.client.SetDeadline(time.Unix(1, 0))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		_ = s.conn.Net.SetDeadline(time.Unix(1, 0))
+	}
+}

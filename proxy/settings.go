@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"tenantgate/auth"
+	"tenantgate/rewrite"
+)
+
+// Run-time parameters that a client sets hold for it on every server
+// connection: settle puts them there when a transaction begins, readBack
+// learns what they have become when one ends that changed any.
+
+const textOID = 25
+
+// settle makes the leased connection's parameters those of the client, in a
+// group of its own, so that no rollback undoes it.
+func (s *session) settle() {
+	c := s.conn
+	if maps.Equal(c.Settings, s.settings) {
+		return
+	}
+	for name := range c.Settings {
+		if _, ok := s.settings[name]; ok {
+			continue
+		}
+		s.send = appendParse(s.send, "", "RESET "+quoteName(name), nil)
+		s.send = appendBindText(s.send, "")
+		s.send = appendExecute(s.send, "", 0)
+		s.push(request{await: awaitParse, reply: replySkip, upkeep: true})
+		s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
+		s.push(request{await: awaitExecute, reply: replySkip, upkeep: true})
+		c.Unnamed = nil
+		delete(c.Settings, name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.settings)) {
+		value := s.settings[name]
+		if have, ok := c.Settings[name]; ok && have == value {
+			continue
+		}
+		s.askSetting(setStatement, name, value)
+		c.Settings[name] = value
+	}
+	s.send = appendBare(s.send, 'S')
+	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
+}
+
+// readBack asks the server for the parameters that the transaction touched: a
+// rollback may have undone them, and the server writes values its own way.
+func (s *session) readBack() error {
+	for name := range s.touched {
+		s.askSetting(showStatement, name)
+	}
+	clear(s.touched)
+	s.send = appendBare(s.send, 'S')
+	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
+	return s.exchange()
+}
+
+// askSetting runs one of the proxy's statements that answers with the value of
+// the named parameter.
+func (s *session) askSetting(statement, name string, value ...string) {
+	s.send = appendBindText(s.send, statement, append([]string{name}, value...)...)
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
+	s.push(request{await: awaitSetting, reply: replySkip, value: name, upkeep: true})
+}
+
+// touch notes that a statement may change a parameter; "" is all that are set.
+func (s *session) touch(name string) {
+	switch {
+	case name == "":
+		for known := range s.settings {
+			s.touched[known] = true
+		}
+	case strings.HasPrefix(name, "transaction_"):
+		// of one transaction: nothing to remember
+	default:
+		s.touched[name] = true
+	}
+}
+
+// resetSettings goes back to what the client asked for when it connected.
+func (s *session) resetSettings() {
+	clear(s.settings)
+	maps.Copy(s.settings, s.initial)
+}
+
+func quoteName(name string) string {
+	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
+}
+
+// chooseTenant switches between the tenants of a login, between transactions.
+func (s *session) chooseTenant(id string) error {
+	if s.status != 'I' || s.conn != nil {
+		return newError("25001", "SET "+tenantParameter+" cannot run inside a transaction block", "")
+	}
+	t, err := s.identity.Choose(id)
+	if err != nil {
+		return tenantError(err)
+	}
+	if t == s.tenant {
+		return nil
+	}
+	b, err := s.server.backendOf(t)
+	if err != nil {
+		return err
+	}
+	if b != s.backend {
+		return &rewrite.UnsupportedError{Rule: "tenant.elsewhere", Node: "a change to a tenant that lives in another database",
+			Hint: "Connect again with options='-c " + tenantParameter + "=" + id + "'."}
+	}
+	s.setTenant(t)
+	s.forgetStatements()
+	delete(s.statements, "")
+	return nil
+}
+
+// tenantError says why a tenant cannot be had. That it exists for others is
+// not told.
+func tenantError(err error) error {
+	if _, ok := err.(*auth.SuspendedError); ok {
+		return err
+	}
+	return newError("42501", err.Error(), "")
+}
+
+func (s *session) setTenant(t *auth.Tenant) {
+	s.tenant = t
+	s.log = s.log.With().Str("tenant", t.ID).Logger()
+}
+
+// showTenant answers SHOW tenantgate.tenant.
+func (s *session) showTenant() ([]byte, error) {
+	id := ""
+	if s.tenant != nil {
+		id = s.tenant.ID
+	}
+	columns := pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{
+		Name: []byte(tenantParameter), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1,
+	}}}
+	row := pgproto3.DataRow{Values: [][]byte{[]byte(id)}}
+	tag := pgproto3.CommandComplete{CommandTag: []byte("SHOW")}
+	var out []byte
+	for _, msg := range []pgproto3.BackendMessage{&columns, &row, &tag} {
+		var err error
+		if out, err = msg.Encode(out); err != nil {
+			return nil, fmt.Errorf("encode %T: %w", msg, err)
+		}
+	}
+	return out, nil
+}
