@@ -22,13 +22,14 @@ import (
 	"tenantgate/internal/postgres"
 )
 
-// shared is the server of this test binary. mu guards the two others.
+// shared is the server of this test binary. mu guards it and hasMain.
 var (
 	mu      sync.Mutex
 	shared  *postgres.Server
 	hasMain bool
 
 	databases atomic.Int64 // made so far, for their names
+	watching  sync.Map     // tests that will show the log if they fail
 )
 
 // logTail is how much of the server's log a failed test shows.
@@ -96,7 +97,7 @@ func options(o postgres.Options) postgres.Options {
 		"max_connections":  "200",
 		"autovacuum":       "off", // it locks tables at moments of its own
 		"log_statement":    "none",
-		"log_min_messages": "warning",
+		"log_checkpoints":  "off",
 	}
 	for name, value := range o.Settings {
 		settings[name] = value
@@ -141,8 +142,16 @@ func NoLeaks(t testing.TB) {
 }
 
 func showLogOnFailure(t testing.TB, s *postgres.Server) {
+	type watch struct {
+		test   testing.TB
+		server *postgres.Server
+	}
+	if _, twice := watching.LoadOrStore(watch{t, s}, true); twice {
+		return
+	}
 	before := len(s.Log())
 	t.Cleanup(func() {
+		watching.Delete(watch{t, s})
 		if !t.Failed() {
 			return
 		}

@@ -1,0 +1,115 @@
+// Package clinic makes the databases that tests of tenancy compare: the data
+// of testdata/schema, a product for doctors' practices, once with all tenants
+// in one database and once for each tenant alone.
+//
+// What a tenant sees of the shared database must equal what its own database,
+// the oracle, answers to the same statement.
+package clinic
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tenantgate/internal/pgtest"
+	"tenantgate/internal/postgres"
+	"tenantgate/rewrite/catalog"
+)
+
+// Roles of the server. Both have Password.
+const (
+	Role     = "clinic_app"   // what server connections log in as
+	Owner    = "clinic_owner" // owns the databases and all in them
+	Password = "clinic"
+)
+
+// Setting is the run-time parameter that the policies read.
+const Setting = "app.tenant_id"
+
+// A Clinic is one set of databases, with data of its own that a test may
+// change.
+type Clinic struct {
+	Server *postgres.Server
+	Keys   []string // of the tenants: "1", "2", ...
+
+	// Policies is the shared database as bootstrap prepares it for row-level
+	// security, Plain as it does for enforcement by rewriting alone.
+	Policies, Plain string
+
+	mu      sync.Mutex
+	oracles map[string]string // databases by key
+}
+
+// Mark is in every text value of a tenant's rows, and in no other's.
+func Mark(key string) string { return "~" + key + "~" }
+
+// Config classifies the clinic's relations.
+func Config() catalog.Config {
+	return catalog.Config{
+		Setting: Setting,
+		Column:  "tenant_id",
+		Tables: []catalog.TableRule{
+			{Name: catalog.Name{Name: "tenants"}, Class: catalog.Tenanted, Column: "id"},
+			{Name: catalog.Name{Name: "countries"}, Class: catalog.Shared},
+			{Name: catalog.Name{Name: "feature_flags"}, Class: catalog.SharedReadWrite},
+			{Name: catalog.Name{Name: "audit_log"}, Class: catalog.Denied},
+		},
+		AllowFunctions: []catalog.Name{{Schema: "public", Name: "slugify"}},
+	}
+}
+
+// New makes the shared databases of a clinic with as many tenants. They are
+// dropped after the test.
+func New(t testing.TB, tenants int) *Clinic {
+	t.Helper()
+	c := &Clinic{Server: pgtest.Server(t), oracles: make(map[string]string)}
+	for key := 1; key <= tenants; key++ {
+		c.Keys = append(c.Keys, strconv.Itoa(key))
+	}
+	c.Policies = pgtest.Copy(t, template(t, c.Keys, true), "")
+	c.Plain = pgtest.Copy(t, template(t, c.Keys, false), "")
+	return c
+}
+
+// Oracle returns the database that holds one tenant's rows alone: without
+// policies, the tenant columns with the tenant's key as their default.
+func (c *Clinic) Oracle(t testing.TB, key string) string {
+	t.Helper()
+	require.Contains(t, c.Keys, key)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.oracles[key] == "" {
+		name := pgtest.Copy(t, template(t, []string{key}, false), "")
+		require.NoError(t, c.Server.Exec(context.Background(), name, tenantDefaults(t, c.OwnerURL(name), key)))
+		c.oracles[key] = name
+	}
+	return c.oracles[key]
+}
+
+// URL is a connection string for Role.
+func (c *Clinic) URL(database string) string { return c.Server.URL(Role, Password, database) }
+
+// OwnerURL is a connection string for Owner.
+func (c *Clinic) OwnerURL(database string) string { return c.Server.URL(Owner, Password, database) }
+
+// read returns a file of testdata/schema.
+func read(t testing.TB, name string) string {
+	t.Helper()
+	dir, err := os.Getwd() // the directory of the package under test
+	require.NoError(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		require.NotEqual(t, "/", dir, "no go.mod above the package under test")
+		dir = filepath.Dir(dir)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "testdata", "schema", name))
+	require.NoError(t, err)
+	return string(text)
+}
