@@ -94,10 +94,10 @@ func Start(t testing.TB, o postgres.Options) *postgres.Server {
 // options adds what tests want of every server.
 func options(o postgres.Options) postgres.Options {
 	settings := map[string]string{
-		"max_connections":  "200",
-		"autovacuum":       "off", // it locks tables at moments of its own
-		"log_statement":    "none",
-		"log_checkpoints":  "off",
+		"max_connections": "200",
+		"autovacuum":      "off", // it locks tables at moments of its own
+		"log_statement":   "none",
+		"log_checkpoints": "off",
 	}
 	for name, value := range o.Settings {
 		settings[name] = value

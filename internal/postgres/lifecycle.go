@@ -56,18 +56,19 @@ func (s *Server) Kill() error {
 	if s.process == nil {
 		return nil
 	}
-	pid := s.process.cmd.Process.Pid
-	// Stopped, it cannot start a backend between the listing and the end.
+	// Stopped, it starts no further backend; first of all to go, the backends
+	// cannot tell their clients that it went.
 	if err := s.process.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
-		return fmt.Errorf("stop PostgreSQL: %w", err)
+		return fmt.Errorf("kill PostgreSQL: %w", err)
 	}
-	backends := children(pid)
-	err := s.process.cmd.Process.Kill()
+	var err error
+	backends := children(s.process.cmd.Process.Pid)
 	for _, backend := range backends {
 		if killErr := syscall.Kill(backend, syscall.SIGKILL); killErr != nil && !errors.Is(killErr, syscall.ESRCH) {
-			err = errors.Join(err, killErr)
+			err = errors.Join(err, fmt.Errorf("kill PostgreSQL: %w", killErr))
 		}
 	}
+	err = errors.Join(err, s.process.cmd.Process.Kill())
 	<-s.process.done
 	s.process = nil
 	// The next server refuses to start while one of them holds the shared memory.
