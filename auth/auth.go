@@ -255,15 +255,15 @@ func (a *Authenticator) newLogin(l Login, tenants map[string]*Tenant) (login, er
 	if l.Password == "" {
 		return login{identity: id}, nil
 	}
-	if LooksLikeVerifier(l.Password) {
+	if err := CheckPassword(l.Password); err != nil {
+		return login{}, err
+	}
+	if isVerifier(l.Password) {
 		v, err := ParseVerifier(l.Password)
 		if err != nil {
 			return login{}, err
 		}
 		return login{identity: id, verifier: &v}, nil
-	}
-	if looksLikeMD5(l.Password) {
-		return login{}, errors.New("password is an MD5 hash, which SCRAM-SHA-256 cannot use")
 	}
 	// A salt that depends on the name alone is the one shown before the login
 	// existed, so its appearance does not show.

@@ -370,17 +370,17 @@ func (f *failing) Receive(msg pgproto3.FrontendMessage) error {
 
 func TestNewRefusesInconsistentLogins(t *testing.T) {
 	for want, cfg := range map[string]Config{
-		`tenant "acme" is listed twice`:                                      {Tenants: []Tenant{{ID: "acme"}, {ID: "acme"}}},
-		`tenant without an id`:                                               {Tenants: []Tenant{{}}},
-		`login "u" is listed twice`:                                          {Logins: []Login{{User: "u"}, {User: "u"}}},
-		`login "": has no user name`:                                         {Logins: []Login{{}}},
-		`login "u": tenant "acme" does not exist`:                            {Logins: []Login{{User: "u", Tenants: []string{"acme"}}}},
-		`login "u": tenant "globex" is listed twice`:                         {Tenants: twoTenants, Logins: []Login{{User: "u", Tenants: []string{"globex", "globex"}}}},
-		`login "u": is an operator and has tenants`:                          {Tenants: twoTenants, Logins: []Login{{User: "u", Operator: true, Tenants: []string{"acme"}}}},
-		`login "u": has a backend and is no operator`:                        {Logins: []Login{{User: "u", Backend: "main"}}},
-		`login "u": salt of the verifier is not base64`:                      {Logins: []Login{{User: "u", Password: "SCRAM-SHA-256$4096:???$a:b"}}},
-		`login "u": password is an MD5 hash, which SCRAM-SHA-256 cannot use`: {Logins: []Login{{User: "u", Password: "md5" + strings.Repeat("0f", 16)}}},
-		`login "u": password holds a NUL`:                                    {Logins: []Login{{User: "u", Password: "a\x00b"}}},
+		`tenant "acme" is listed twice`:                          {Tenants: []Tenant{{ID: "acme"}, {ID: "acme"}}},
+		`tenant without an id`:                                   {Tenants: []Tenant{{}}},
+		`login "u" is listed twice`:                              {Logins: []Login{{User: "u"}, {User: "u"}}},
+		`login "": has no user name`:                             {Logins: []Login{{}}},
+		`login "u": tenant "acme" does not exist`:                {Logins: []Login{{User: "u", Tenants: []string{"acme"}}}},
+		`login "u": tenant "globex" is listed twice`:             {Tenants: twoTenants, Logins: []Login{{User: "u", Tenants: []string{"globex", "globex"}}}},
+		`login "u": is an operator and has tenants`:              {Tenants: twoTenants, Logins: []Login{{User: "u", Operator: true, Tenants: []string{"acme"}}}},
+		`login "u": has a backend and is no operator`:            {Logins: []Login{{User: "u", Backend: "main"}}},
+		`login "u": salt of the verifier is not base64`:          {Logins: []Login{{User: "u", Password: "SCRAM-SHA-256$4096:???$a:b"}}},
+		`login "u": an MD5 hash, which SCRAM-SHA-256 cannot use`: {Logins: []Login{{User: "u", Password: "md5" + strings.Repeat("0f", 16)}}},
+		`login "u": password holds a NUL`:                        {Logins: []Login{{User: "u", Password: "a\x00b"}}},
 	} {
 		_, err := New(cfg)
 		require.EqualError(t, err, want)

@@ -43,17 +43,33 @@ func NewVerifier(password string, iterations int) (Verifier, error) {
 	return deriveVerifier(password, salt, iterations)
 }
 
-// LooksLikeVerifier reports whether a password is meant to be a verifier
-// rather than plain text.
-func LooksLikeVerifier(password string) bool {
-	return strings.HasPrefix(password, verifierPrefix)
+// CheckPassword reports what is wrong with a Login's password: a verifier that
+// is malformed, or text that cannot be one. Errors do not repeat it.
+func CheckPassword(password string) error {
+	if isVerifier(password) {
+		_, err := ParseVerifier(password)
+		return err
+	}
+	if digest, ok := strings.CutPrefix(password, "md5"); ok && len(digest) == 32 && strings.Trim(digest, "0123456789abcdef") == "" {
+		return errors.New("an MD5 hash, which SCRAM-SHA-256 cannot use")
+	}
+	return checkPlain(password)
 }
 
-// looksLikeMD5 reports whether PostgreSQL would take a password for its MD5 hash.
-func looksLikeMD5(password string) bool {
-	digest, ok := strings.CutPrefix(password, "md5")
-	return ok && len(digest) == 32 && strings.Trim(digest, "0123456789abcdef") == ""
+// checkPlain reports what is wrong with a password in plain text.
+func checkPlain(password string) error {
+	if password == "" {
+		return errors.New("password is empty")
+	}
+	if strings.ContainsRune(password, 0) {
+		return errors.New("password holds a NUL")
+	}
+	return nil
 }
+
+// isVerifier reports whether a password is meant to be a verifier rather than
+// plain text.
+func isVerifier(password string) bool { return strings.HasPrefix(password, verifierPrefix) }
 
 // ParseVerifier reads a verifier as PostgreSQL keeps it in
 // pg_authid.rolpassword. Errors do not repeat the text.
@@ -103,11 +119,8 @@ func (v Verifier) String() string { return fmt.Sprintf("%s%d:…", verifierPrefi
 func (v Verifier) GoString() string { return v.String() }
 
 func deriveVerifier(password string, salt []byte, iterations int) (Verifier, error) {
-	if password == "" {
-		return Verifier{}, errors.New("password is empty")
-	}
-	if strings.ContainsRune(password, 0) {
-		return Verifier{}, errors.New("password holds a NUL")
+	if err := checkPlain(password); err != nil {
+		return Verifier{}, err
 	}
 	if iterations < 1 || iterations > maxIterations {
 		return Verifier{}, fmt.Errorf("iterations are not a number from 1 to %d", maxIterations)
