@@ -57,6 +57,7 @@ func translate(err error) (e *Error, internal bool) {
 		limit       *pool.GroupLimitError
 		unavailable *pool.UnavailableError
 		suspended   *auth.SuspendedError
+		unknown     *auth.UnknownTenantError
 	)
 	switch {
 	case errors.As(err, &own):
@@ -91,6 +92,12 @@ func translate(err error) (e *Error, internal bool) {
 		return newError("28000", err.Error(), ""), false
 	case errors.Is(err, auth.ErrRejected):
 		return newError("28P01", err.Error(), ""), false
+	case errors.Is(err, auth.ErrCertificate), errors.Is(err, auth.ErrChannelBinding):
+		return newError("28000", err.Error(), ""), false
+	case errors.Is(err, auth.ErrThrottled):
+		return newError("28P01", err.Error(), "Wait before the next attempt."), false
+	case errors.As(err, &unknown):
+		return newError("42501", unknown.Error(), ""), false
 	case errors.Is(err, auth.ErrProtocol), errors.Is(err, errMalformed):
 		return newError("08P01", err.Error(), ""), false
 	case errors.Is(err, context.DeadlineExceeded):

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -197,11 +198,15 @@ func (s *session) lost(cause error) error {
 	s.destroy()
 	synced := s.outstandingReady()
 	told := s.erred
+	asked := slices.ContainsFunc(s.outstanding, func(r request) bool { return !r.upkeep })
 	s.outstanding = s.outstanding[:0]
 	s.erred = false
 	s.status = 'I'
 	if s.partial > 0 {
 		return errGone // in mid-message: nothing can be said any more
+	}
+	if !asked {
+		return nil // the client has all it waits for
 	}
 	if !told {
 		var fatal *Error
