@@ -56,9 +56,9 @@ func (t token) op(sql, text string) bool {
 // The server's names end at 63, and the C lexer is quadratic in longer runs.
 const maxOperatorRun = 64
 
-// maxTokens bounds the tokens of one text. A parse tree needs several hundred
-// bytes for each of them.
-const maxTokens = 8 << 20
+// maxTokens bounds the tokens of one text. Parsing takes up to 400 bytes for
+// each of them.
+const maxTokens = 6_000_000
 
 // Classes of bytes; a byte may be in several.
 const (
@@ -134,7 +134,7 @@ type lexer struct {
 }
 
 func newLexer(sql string) *lexer {
-	return &lexer{sql: sql, tokens: make([]token, 0, min(len(sql), maxTokens*4)/4+1)}
+	return &lexer{sql: sql, tokens: make([]token, 0, min(len(sql)/4+1, maxTokens))}
 }
 
 // run takes all tokens of the text, but no more than one above maxTokens.
@@ -150,6 +150,10 @@ func (l *lexer) run() error {
 			return err
 		}
 	}
+	return tooManyTokens()
+}
+
+func tooManyTokens() error {
 	return &TooComplexError{
 		Message: fmt.Sprintf("statement has more than %d words and signs", maxTokens),
 		Hint:    "Send fewer rows at a time, or use COPY.",
