@@ -28,9 +28,10 @@ type DDL struct {
 	SQL string `json:"sql"` // without a semicolon
 }
 
-// String is the statement below its reason, as a script has it.
+// String is the statement below its reason, as a script has it. A name in the
+// reason cannot end the comment.
 func (d DDL) String() string {
-	return "-- " + strings.ReplaceAll(d.Why, "\n", "\n-- ") + "\n" + d.SQL + ";\n"
+	return "-- " + strings.NewReplacer("\n", "\n-- ", "\r", " ").Replace(d.Why) + "\n" + d.SQL + ";\n"
 }
 
 // Bootstrap tells what is missing in the database for tenants to be kept

@@ -13,8 +13,8 @@ import (
 const minServerVersion = 140000
 
 // A Querier runs one statement and returns its rows in text format; nil is
-// NULL. The connection behind it must have the role's own search_path: nobody
-// may have changed it since the connection was made.
+// NULL. The connection behind it must have client_encoding UTF8 and the role's
+// own search_path: nobody may have changed that since it was made.
 type Querier interface {
 	Query(ctx context.Context, sql string, args ...string) ([][]*string, error)
 }
@@ -161,14 +161,20 @@ func (r *reader) read(row row) error {
 }
 
 func (r *reader) readServer(content string) error {
+	var clientEncoding string
 	var nameBytes int
 	d := &r.data
-	err := tuple(content, &d.ServerVersion, &d.ServerEncoding, &nameBytes, &r.path,
-		&d.Role.Name, &d.Role.Superuser, &d.Role.BypassRLS)
-	if err == nil && nameBytes != maxNameBytes {
-		err = fmt.Errorf("names of this server have up to %d bytes, only %d are supported", nameBytes, maxNameBytes)
+	if err := tuple(content, &d.ServerVersion, &d.ServerEncoding, &clientEncoding, &nameBytes, &r.path,
+		&d.Role.Name, &d.Role.Superuser, &d.Role.BypassRLS); err != nil {
+		return err
 	}
-	return err
+	if clientEncoding != "UTF8" {
+		return fmt.Errorf("names arrive in %s: the connection must have client_encoding UTF8", clientEncoding)
+	}
+	if nameBytes != maxNameBytes {
+		return fmt.Errorf("names of this server have up to %d bytes, only %d are supported", nameBytes, maxNameBytes)
+	}
+	return nil
 }
 
 func (r *reader) readRelation(content string) error {

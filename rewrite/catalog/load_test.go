@@ -304,9 +304,13 @@ func TestUserTypesHideTypesOnlyWhereTheSearchPathSaysSo(t *testing.T) {
 
 func TestServersThatAreNotUnderstoodAreRefused(t *testing.T) {
 	server := func(version, nameBytes int) Querier {
-		return answers{{"0", "0", fmt.Sprintf(`[%d, "UTF8", %d, "public", "app", false, false]`, version, nameBytes)}}
+		return answers{{"0", "0", fmt.Sprintf(`[%d, "UTF8", "UTF8", %d, "public", "app", false, false]`, version, nameBytes)}}
 	}
-	_, err := Load(t.Context(), server(130012, 63), Config{})
+	c := superuser(t, pgtest.Database(t, ""))
+	c.exec(t, "SET client_encoding = LATIN1")
+	_, err := Load(t.Context(), c, Config{})
+	require.ErrorContains(t, err, "names arrive in LATIN1")
+	_, err = Load(t.Context(), server(130012, 63), Config{})
 	require.ErrorContains(t, err, "PostgreSQL 13 is not supported")
 	_, err = Load(t.Context(), server(150000, 127), Config{})
 	require.ErrorContains(t, err, "127 bytes")

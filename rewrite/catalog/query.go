@@ -59,7 +59,8 @@ WITH schemas AS (
 	GROUP BY i.inhrelid
 )
 SELECT 0, 0::pg_catalog.int8, pg_catalog.json_build_array(
-		pg_catalog.current_setting('server_version_num')::pg_catalog.int4, pg_catalog.current_setting('server_encoding'),
+		pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
+		pg_catalog.current_setting('server_encoding'), pg_catalog.current_setting('client_encoding'),
 		pg_catalog.current_setting('max_identifier_length')::pg_catalog.int4, pg_catalog.current_setting('search_path'),
 		r.rolname, r.rolsuper, r.rolbypassrls)::pg_catalog.text
 	FROM pg_catalog.pg_roles AS r
