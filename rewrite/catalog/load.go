@@ -181,27 +181,29 @@ func (r *reader) readRelation(content string) error {
 	var rel rawRelation
 	var kind string
 	var system bool
-	var columns []json.RawMessage
+	var names, typeSchemas, typeNames, flags []string
+	var types []uint32
 	if err := tuple(content, &rel.OID, &rel.Schema, &rel.Name, &kind, &rel.RowSecurity, &rel.ForceRLS,
-		&rel.owned, &system, &rel.parents, &columns); err != nil {
+		&rel.owned, &system, &rel.parents, &names, &types, &typeSchemas, &typeNames, &flags); err != nil {
 		return err
 	}
 	rel.Kind = letter(kind)
 	if system {
 		rel.Class = System
 	}
-	for _, column := range columns {
-		var c Column
-		if err := tuple(string(column), &c.Name, &c.Type.OID, &c.Type.Schema, &c.Type.Name,
-			&c.NotNull, &c.Default, &c.Generated, &c.Identity); err != nil {
-			return err
+	if n := len(names); len(types) != n || len(typeSchemas) != n || len(typeNames) != n || len(flags) != n {
+		return errors.New("the columns of a relation are incomplete")
+	}
+	for i, name := range names {
+		t, ok := r.types[types[i]]
+		if !ok {
+			t = Type{OID: types[i], Schema: typeSchemas[i], Name: typeNames[i]}
+			r.types[t.OID] = t
 		}
-		if known, ok := r.types[c.Type.OID]; ok {
-			c.Type = known
-		} else {
-			r.types[c.Type.OID] = c.Type
-		}
-		rel.Columns = append(rel.Columns, c)
+		has := func(flag string) bool { return strings.Contains(flags[i], flag) }
+		rel.Columns = append(rel.Columns, Column{
+			Name: name, Type: t, NotNull: has("n"), Default: has("d") || has("i"), Generated: has("g"), Identity: has("i"),
+		})
 	}
 	r.relations = append(r.relations, rel)
 	return nil

@@ -318,7 +318,7 @@ func TestServersThatAreNotUnderstoodAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "did not describe itself")
 	for _, broken := range []answers{
 		{{"0", "0"}}, {{"0", "0", `[1]`}}, {{"0", "0", `{}`}}, {{"0", "0", ``}}, {{"99", "0", `[]`}}, {{"8", "0", `[]`}},
-		{{"2", "0", `[1, "public", "t", "r", false, false, false, false, null, [["a"]]]`}},
+		{{"2", "0", `[1, "public", "t", "r", false, false, false, false, null, ["a"], [23], [], ["int4"], [""]]`}},
 	} {
 		_, err = Load(t.Context(), broken, Config{})
 		require.ErrorContains(t, err, "read the catalog", broken)

@@ -41,10 +41,15 @@ WITH schemas AS (
 		AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_temp_'::pg_catalog.text)
 		AND NOT pg_catalog.starts_with(n.nspname::pg_catalog.text, 'pg_toast_temp_'::pg_catalog.text)
 ), attributes AS (
-	SELECT a.attrelid, pg_catalog.json_agg(pg_catalog.json_build_array(
-		a.attname, t.oid::pg_catalog.int8, tn.nspname, t.typname, a.attnotnull,
-		a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) '' OR a.attidentity OPERATOR(pg_catalog.<>) '',
-		a.attgenerated OPERATOR(pg_catalog.<>) '', a.attidentity OPERATOR(pg_catalog.<>) '') ORDER BY a.attnum) AS list
+	SELECT a.attrelid, pg_catalog.json_agg(a.attname ORDER BY a.attnum) AS names,
+		pg_catalog.json_agg(t.oid::pg_catalog.int8 ORDER BY a.attnum) AS types,
+		pg_catalog.json_agg(tn.nspname ORDER BY a.attnum) AS typeschemas,
+		pg_catalog.json_agg(t.typname ORDER BY a.attnum) AS typenames,
+		pg_catalog.json_agg(pg_catalog.concat(
+			CASE WHEN a.attnotnull THEN 'n' END,
+			CASE WHEN a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) '' THEN 'd' END,
+			CASE WHEN a.attgenerated OPERATOR(pg_catalog.<>) '' THEN 'g' END,
+			CASE WHEN a.attidentity OPERATOR(pg_catalog.<>) '' THEN 'i' END) ORDER BY a.attnum) AS flags
 	FROM pg_catalog.pg_attribute AS a
 	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
 	JOIN pg_catalog.pg_namespace AS tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace
@@ -73,7 +78,7 @@ UNION ALL
 SELECT 2, c.oid::pg_catalog.int8, pg_catalog.json_build_array(
 		c.oid::pg_catalog.int8, s.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
 		c.relowner OPERATOR(pg_catalog.=) r.oid OR NOT r.rolsuper AND pg_catalog.pg_has_role(c.relowner, 'USAGE'::pg_catalog.text),
-		s.system, p.list, a.list)::pg_catalog.text
+		s.system, p.list, a.names, a.types, a.typeschemas, a.typenames, a.flags)::pg_catalog.text
 	FROM pg_catalog.pg_class AS c
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	JOIN pg_catalog.pg_roles AS r ON r.rolname OPERATOR(pg_catalog.=) current_user

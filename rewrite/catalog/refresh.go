@@ -8,6 +8,10 @@ import (
 	"time"
 )
 
+// loadShare is how many times as long as a load takes RefreshOlderThan waits
+// from its beginning to the next.
+const loadShare = 4
+
 // A Catalog holds the newest Snapshot of one database.
 type Catalog struct {
 	q       Querier
@@ -18,8 +22,9 @@ type Catalog struct {
 	print   [sha256.Size]byte
 
 	mu      sync.Mutex
-	started uint64    // number of the last load that began
-	at      time.Time // when it did
+	started uint64        // number of the last load that began
+	at      time.Time     // when it did
+	took    time.Duration // from then until it ended
 	running bool
 	ended   uint64 // number of the last load that ended, unless its caller gave up
 	err     error  // of that load
@@ -48,13 +53,14 @@ func (c *Catalog) Refresh(ctx context.Context) error {
 	return c.refresh(ctx, seen)
 }
 
-// RefreshOlderThan is Refresh unless the last load began less than age ago: a
-// client that asks for unknown names cannot make the server busy. It reports
-// whether Snapshot changed during the call, and the error of the last load.
+// RefreshOlderThan is Refresh unless the last load began less than age ago, or
+// so lately that loading would take more than a quarter of the time: a client
+// that asks for unknown names cannot keep the server busy. It reports whether
+// Snapshot changed during the call, and the error of the last load.
 func (c *Catalog) RefreshOlderThan(ctx context.Context, age time.Duration) (changed bool, err error) {
 	before := c.Snapshot()
 	c.mu.Lock()
-	seen, fresh := c.started, time.Since(c.at) < age
+	seen, fresh := c.started, time.Since(c.at) < max(age, loadShare*c.took)
 	if fresh && !c.running {
 		defer c.mu.Unlock()
 		return false, c.err
@@ -88,7 +94,7 @@ func (c *Catalog) refresh(ctx context.Context, seen uint64) error {
 // the token.
 func (c *Catalog) load(ctx context.Context) error {
 	c.mu.Lock()
-	before := c.at
+	at, took := c.at, c.took
 	c.started++
 	number := c.started
 	c.at, c.running = time.Now(), true
@@ -98,9 +104,9 @@ func (c *Catalog) load(ctx context.Context) error {
 
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.running = false
+	c.running, c.took = false, time.Since(c.at)
 	if err != nil && ctx.Err() != nil {
-		c.at = before // the caller gave up, which tells the others nothing
+		c.at, c.took = at, took // the caller gave up, which tells the others nothing
 		return err
 	}
 	c.ended, c.err = number, err

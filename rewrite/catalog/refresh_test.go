@@ -162,6 +162,21 @@ func TestUnknownNamesRefreshNoMoreOftenThanTheAgeAllows(t *testing.T) {
 	})
 }
 
+func TestSlowLoadsAreFurtherApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := &slowServer{name: "a"}
+		c, err := Open(t.Context(), server, Config{}) // takes a second
+		require.NoError(t, err)
+		end := time.Now().Add(time.Hour)
+		for time.Now().Before(end) {
+			_, err := c.RefreshOlderThan(t.Context(), 100*time.Millisecond)
+			require.NoError(t, err)
+			time.Sleep(10 * time.Millisecond)
+		}
+		require.InDelta(t, time.Hour/(4*time.Second), server.queries, 5)
+	})
+}
+
 func TestRelationMadeAfterOpeningIsFound(t *testing.T) {
 	database := pgtest.Database(t, shop)
 	q := superuser(t, database)
@@ -181,12 +196,12 @@ func TestRelationMadeAfterOpeningIsFound(t *testing.T) {
 		"DROP TABLE invoices",
 	} {
 		q.exec(t, ddl)
-		changed, err := c.RefreshOlderThan(t.Context(), 0)
-		require.NoError(t, err)
-		require.True(t, changed, ddl)
+		before := c.Snapshot()
+		require.NoError(t, c.Refresh(t.Context()))
+		require.NotSame(t, before, c.Snapshot(), ddl)
 	}
 	q.exec(t, "INSERT INTO countries VALUES ('nl'); ANALYZE countries")
-	changed, err := c.RefreshOlderThan(t.Context(), 0)
-	require.NoError(t, err)
-	require.False(t, changed)
+	before := c.Snapshot()
+	require.NoError(t, c.Refresh(t.Context()))
+	require.Same(t, before, c.Snapshot())
 }
