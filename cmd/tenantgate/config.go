@@ -254,7 +254,7 @@ func (f *configFlags) load(lookupEnv func(string) (string, bool)) (*Config, erro
 	for _, text := range f.listen {
 		a, err := parseAddress(text)
 		if err != nil {
-			return nil, flagError("listen", err.Error())
+			return nil, flagError("listen", fmt.Sprintf("%q is %s", text, err))
 		}
 		cfg.Listen = append(cfg.Listen, a)
 	}

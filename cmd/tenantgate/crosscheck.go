@@ -26,7 +26,9 @@ func (r *configReader) checkTenants() {
 		seen[t.ID] = true
 		t.Backend = r.checkBackend(t.backend, t.Backend)
 		if !t.hasKey && t.Database == "" {
-			t.at.problem("tenant %q needs the key \"key\", or \"database\" with a database of its own", t.ID)
+			if !t.broken {
+				t.at.problem("tenant %q needs the key \"key\", or \"database\" with a database of its own", t.ID)
+			}
 			continue
 		}
 		b, ok := r.cfg.Backends[t.Backend]
@@ -72,7 +74,7 @@ func (r *configReader) checkLogins() {
 			l.user.problem("login %q is there twice", l.User)
 		}
 		seen[l.User] = true
-		if !l.hasPassword && r.cfg.TLS.Mode != TLSVerifyFull {
+		if !l.broken && !l.hasPassword && r.cfg.TLS.Mode != TLSVerifyFull {
 			l.at.problem("login %q needs the key \"password\", or tls mode verify-full to go by its certificate", l.User)
 		}
 		for i, id := range l.Tenants {
@@ -84,7 +86,7 @@ func (r *configReader) checkLogins() {
 			r.checkOperator(l)
 			continue
 		}
-		if !l.hasTenants {
+		if !l.broken && !l.hasTenants {
 			l.at.problem("login %q needs the key \"tenant\", \"tenants\" or \"operator\"", l.User)
 		}
 		if l.backend != l.at || l.url != l.at {

@@ -72,6 +72,7 @@ type value struct {
 	node *yaml.Node
 	at   *yaml.Node // where problems are shown: the alias, if there is one
 	path string
+	what string // what it is, if not the path's last key
 }
 
 // parse returns the root of a file's only document.
@@ -166,8 +167,17 @@ func (v value) problem(format string, args ...any) {
 	v.doc.add(v.at.Line, v.at.Column, fmt.Sprintf(format, args...))
 }
 
-// key is the last key of the path, to speak of the value.
+// as gives the value a name to speak of it.
+func (v value) as(format string, args ...any) value {
+	v.what = fmt.Sprintf(format, args...)
+	return v
+}
+
+// key speaks of the value: by default it is the last key of the path.
 func (v value) key() string {
+	if v.what != "" {
+		return v.what
+	}
 	path := strings.TrimRight(v.path, "[].*")
 	if path == "" {
 		return "the configuration"
@@ -303,7 +313,10 @@ func (v value) scalar() (text, tag string, ok bool) {
 	return text, v.node.Tag, true
 }
 
-var variable = regexp.MustCompile(`\$?\$\{([^}]*)(\}?)`)
+var (
+	variable     = regexp.MustCompile(`\$?\$\{([^}]*)(\}?)`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
 
 // expand replaces ${NAME} by the environment's value and $${ by ${. What comes
 // in is not looked at again.
@@ -313,8 +326,8 @@ func expand(text string, lookup func(string) (string, bool)) (result string, exp
 			return match[1:]
 		}
 		name, closed := strings.CutSuffix(match[2:], "}")
-		if !closed {
-			err = errors.New("${ without }; write $${ for the characters themselves")
+		if !closed || !variableName.MatchString(name) {
+			err = errors.New("${ is not followed by a name and }; write $${ for the characters themselves")
 			return ""
 		}
 		val, ok := lookup(name)
@@ -474,6 +487,13 @@ func choose[T any](v value, choices ...choice[T]) (result T, ok bool) {
 	return result, false
 }
 
+// none adds a problem if a list or mapping has nothing in it.
+func (v value) none(allowed string) {
+	if (v.node.Kind == yaml.SequenceNode || v.node.Kind == yaml.MappingNode) && len(v.node.Content) == 0 {
+		v.problem("%s is empty; allowed: %s", v.key(), allowed)
+	}
+}
+
 // unknown says that a word is not among those allowed, and which was meant.
 func unknown(what, word string, allowed []string) string {
 	meant := ""
@@ -483,14 +503,19 @@ func unknown(what, word string, allowed []string) string {
 	return fmt.Sprintf("unknown %s %q; %sallowed: %s", what, word, meant, strings.Join(allowed, ", "))
 }
 
-// nearest returns the word with the fewest edits to it, if those are few.
+// nearest returns the word with the fewest edits to it, if those are few. To
+// leave off the end is one edit.
 func nearest(word string, among []string) (string, bool) {
 	best, found := len(word)/3+2, ""
 	if len(word) > 100 {
 		return "", false
 	}
 	for _, candidate := range among {
-		if d := distance(strings.ToLower(word), candidate); d < best {
+		d := distance(strings.ToLower(word), strings.ToLower(candidate))
+		if len(word) > 1 && strings.HasPrefix(candidate, word) {
+			d = min(d, 1)
+		}
+		if d < best {
 			best, found = d, candidate
 		}
 	}

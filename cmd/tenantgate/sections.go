@@ -14,6 +14,7 @@ import (
 	"unicode"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"go.yaml.in/yaml/v3"
 
 	"tenantgate/auth"
 	"tenantgate/proxy"
@@ -39,6 +40,7 @@ type tenantAt struct {
 	*Tenant
 	at, id, backend, key value
 	hasKey               bool
+	broken               bool // problems were found: none is added for what is missing
 }
 
 type loginAt struct {
@@ -46,6 +48,7 @@ type loginAt struct {
 	at, user, backend, url  value
 	tenants                 []value // of Login.Tenants, each
 	hasTenants, hasPassword bool
+	broken                  bool // as a tenant's
 }
 
 // parseConfig reads and checks a file's content. The error is a *ConfigError.
@@ -67,7 +70,7 @@ func parseConfig(file string, content []byte, lookupEnv func(string) (string, bo
 		field{"tls", false, r.tls},
 		field{"backends", true, r.readBackends},
 		field{"tenancy", false, r.tenancy},
-		field{"tenants", false, func(v value) { v.list(r.tenant) }},
+		field{"tenants", false, func(v value) { v.list(func(v value) { r.tenant(v.as("a tenant")) }) }},
 		field{"logins", true, r.readLogins},
 		field{"registry", false, func(v value) {
 			v.mapping(
@@ -100,23 +103,22 @@ func (r *configReader) listen(v value) {
 		a, err := parseAddress(text)
 		switch {
 		case err != nil:
-			item.problem("%s", err)
+			item.problem("%q is %s", item.node.Value, err)
 		case slices.Contains(r.cfg.Listen, a):
-			item.problem("%q is there twice", a)
+			item.problem("%q is there twice", item.node.Value)
 		default:
 			r.cfg.Listen = append(r.cfg.Listen, a)
 		}
 	})
-	if len(v.node.Content) == 0 {
-		v.problem("listen is empty; allowed: a list of host:port and absolute paths of unix socket directories")
-	}
+	v.none("a list of host:port and absolute paths of unix socket directories")
 }
 
-// parseAddress reads an address to listen on.
+// parseAddress reads an address to listen on. The error tells what the text is
+// instead, and does not repeat it.
 func parseAddress(text string) (Address, error) {
 	if filepath.IsAbs(text) {
 		if len(text) > maxSocketBytes {
-			return Address{}, fmt.Errorf("%q is too long for a unix socket; allowed: %d bytes", text, maxSocketBytes)
+			return Address{}, fmt.Errorf("too long for a unix socket; allowed: %d bytes", maxSocketBytes)
 		}
 		return Address{"unix", filepath.Clean(text)}, nil
 	}
@@ -125,7 +127,7 @@ func parseAddress(text string) (Address, error) {
 		_, err = strconv.ParseUint(port, 10, 16)
 	}
 	if err != nil || strings.ContainsFunc(host, func(r rune) bool { return unicode.IsSpace(r) || r == '/' }) {
-		return Address{}, fmt.Errorf("%q is no address; allowed: host:port, or the absolute path of a unix socket directory", text)
+		return Address{}, errors.New("no address; allowed: host:port, or the absolute path of a unix socket directory")
 	}
 	return Address{"tcp", text}, nil
 }
@@ -138,7 +140,7 @@ func (r *configReader) admin(v value) {
 		}
 		a, err := parseAddress(text)
 		if err != nil || a.Network != "tcp" {
-			v.problem("%q is no address; allowed: host:port", text)
+			v.problem("%q is no address; allowed: host:port", v.node.Value)
 			return
 		}
 		r.cfg.Admin.Listen = a.Address
@@ -179,13 +181,11 @@ func (r *configReader) tls(v value) {
 func (r *configReader) readBackends(v value) {
 	v.entries(func(name, val value) {
 		r.backends[name.node.Value] = name
-		if b, ok := readBackend(name.node.Value, val); ok {
+		if b, ok := readBackend(name.node.Value, val.as("backend %q", name.node.Value)); ok {
 			r.cfg.Backends[b.Name] = b
 		}
 	})
-	if len(v.node.Content) == 0 {
-		v.problem("backends is empty; at least one is needed")
-	}
+	v.none("at least one backend")
 }
 
 func readBackend(name string, v value) (Backend, bool) {
@@ -222,11 +222,11 @@ func readURL(v value) (Secret, *pgconn.Config) {
 }
 
 func readPool(v value, p *Pool) {
-	given := make(map[string]bool)
+	given := make(map[*int]value)
 	count := func(dst *int, low int) func(value) {
 		return func(v value) {
 			if n, ok := v.integer(low); ok {
-				*dst, given[v.key()] = n, true
+				*dst, given[dst] = n, v
 			}
 		}
 	}
@@ -238,9 +238,9 @@ func readPool(v value, p *Pool) {
 		field{"max_lifetime", false, setDuration(&p.MaxLifetime)},
 		field{"acquire_timeout", false, setDuration(&p.AcquireTimeout)},
 	)
-	for key, n := range map[string]*int{"per_tenant": &p.PerTenant, "min_idle": &p.MinIdle} {
-		if *n > p.Size && given[key] {
-			v.problem("%s is %d, more than size, %d", key, *n, p.Size)
+	for _, n := range []*int{&p.PerTenant, &p.MinIdle} {
+		if v, ok := given[n]; ok && *n > p.Size {
+			v.problem("%s is %d, more than size, which is %d", v.key(), *n, p.Size)
 		}
 		*n = min(*n, p.Size)
 	}
@@ -257,7 +257,10 @@ func setDuration(dst *time.Duration) func(value) {
 var (
 	settingName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)+$`)
 	tableWords  = []choice[catalog.Class]{
-		{"shared", catalog.Shared}, {"shared-rw", catalog.SharedReadWrite}, {"denied", catalog.Denied},
+		{"shared", catalog.Shared},
+		{"shared-rw", catalog.SharedReadWrite},
+		{"denied", catalog.Denied},
+		{"{column: name}", catalog.Tenanted}, // a mapping, which is read apart
 	}
 )
 
@@ -276,7 +279,7 @@ func (r *configReader) tenancy(v value) {
 				return
 			}
 			if !settingName.MatchString(text) || len(text) > maxNameBytes || strings.HasPrefix(strings.ToLower(text), "tenantgate.") {
-				v.problem("%q is no name for the setting; allowed: prefix.name of letters, digits and _, with another prefix than tenantgate", text)
+				v.problem("%q is no name for the setting; allowed: prefix.name of letters, digits and _, with another prefix than tenantgate", v.node.Value)
 				return
 			}
 			t.Setting = strings.ToLower(text)
@@ -288,9 +291,14 @@ func (r *configReader) tenancy(v value) {
 		}},
 		field{"functions", false, func(v value) {
 			v.mapping(
-				field{"allow", false, func(v value) { t.AllowFunctions = readNames(v, nil) }},
-				field{"deny", false, func(v value) { t.DenyFunctions = readNames(v, t.AllowFunctions) }},
+				field{"allow", false, func(v value) { t.AllowFunctions = readNames(v) }},
+				field{"deny", false, func(v value) { t.DenyFunctions = readNames(v) }},
 			)
+			for _, name := range t.DenyFunctions {
+				if slices.Contains(t.AllowFunctions, name) {
+					v.problem("function %s is allowed and denied", name)
+				}
+			}
 		}},
 		field{"seal", false, flag},
 		field{"temp_tables", false, flag},
@@ -314,12 +322,21 @@ func readName(v value) (catalog.Name, bool) {
 	if !ok {
 		return catalog.Name{}, false
 	}
+	return parseName(v, text)
+}
+
+// parseName reads text that v gave.
+func parseName(v value, text string) (catalog.Name, bool) {
 	name, err := catalog.ParseName(text)
-	if err != nil {
-		v.problem("%s", err)
-		return catalog.Name{}, false
+	if err == nil {
+		return name, true
 	}
-	return name, true
+	if text == v.node.Value {
+		v.problem("%s", err)
+	} else {
+		v.problem("%q is no name", v.node.Value)
+	}
+	return catalog.Name{}, false
 }
 
 func readColumn(v value, dst *string) {
@@ -336,42 +353,33 @@ func readColumn(v value, dst *string) {
 
 func readTables(v value) (rules []catalog.TableRule) {
 	v.entries(func(key, val value) {
-		var rule catalog.TableRule
-		name, err := catalog.ParseName(key.node.Value)
-		if err != nil {
-			key.problem("%s", err)
+		name, ok := parseName(key, key.node.Value)
+		if !ok {
 			return
 		}
-		rule.Name = name
 		if slices.ContainsFunc(rules, func(other catalog.TableRule) bool { return other.Name == name }) {
 			key.problem("table %s is there twice", name)
 			return
 		}
-		if len(val.node.Content) > 0 {
-			rule.Class = catalog.Tenanted
-			val.mapping(field{"column", true, func(v value) { readColumn(v, &rule.Column) }})
-		} else {
-			var ok bool
-			if rule.Class, ok = choose(val, tableWords...); !ok {
-				val.problem("table %s: allowed: shared, shared-rw, denied, {column: name}", name)
-				return
-			}
+		rule := catalog.TableRule{Name: name, Class: catalog.Tenanted}
+		if val.node.Kind == yaml.MappingNode {
+			val.as("table %s", name).mapping(field{"column", true, func(v value) { readColumn(v, &rule.Column) }})
+		} else if rule.Class, ok = choose(val.as("class of table %s", name), tableWords...); !ok {
+			return
 		}
 		rules = append(rules, rule)
 	})
 	return rules
 }
 
-// readNames reads a list of functions, none twice and none of others.
-func readNames(v value, others []catalog.Name) (names []catalog.Name) {
+// readNames reads a list of functions, none twice.
+func readNames(v value) (names []catalog.Name) {
 	v.list(func(item value) {
 		name, ok := readName(item)
 		switch {
 		case !ok:
 		case slices.Contains(names, name):
 			item.problem("function %s is there twice", name)
-		case slices.Contains(others, name):
-			item.problem("function %s is allowed and denied", name)
 		default:
 			names = append(names, name)
 		}
@@ -380,6 +388,7 @@ func readNames(v value, others []catalog.Name) (names []catalog.Name) {
 }
 
 func (r *configReader) tenant(v value) {
+	before := len(v.doc.problems)
 	t := tenantAt{Tenant: &Tenant{}, at: v, id: v, backend: v, key: v}
 	text := func(dst *string, at *value) func(value) {
 		return func(v value) {
@@ -412,6 +421,7 @@ func (r *configReader) tenant(v value) {
 			)
 		}},
 	)
+	t.broken = len(v.doc.problems) > before
 	r.tenants = append(r.tenants, t)
 }
 
@@ -429,13 +439,12 @@ func readIdentifier(v value) string {
 }
 
 func (r *configReader) readLogins(v value) {
-	v.list(r.login)
-	if len(v.node.Content) == 0 {
-		v.problem("logins is empty; at least one is needed")
-	}
+	v.list(func(v value) { r.login(v.as("a login")) })
+	v.none("at least one login")
 }
 
 func (r *configReader) login(v value) {
+	before := len(v.doc.problems)
 	l := loginAt{Login: &Login{}, at: v, user: v, backend: v, url: v}
 	addTenant := func(v value) {
 		text, ok := v.name()
@@ -474,9 +483,7 @@ func (r *configReader) login(v value) {
 			}
 			l.hasTenants = true
 			v.list(addTenant)
-			if len(v.node.Content) == 0 {
-				v.problem("tenants is empty; at least one is needed")
-			}
+			v.none("at least one tenant")
 		}},
 		field{"operator", false, func(v value) { l.Operator, _ = v.boolean() }},
 		field{"backend", false, func(v value) {
@@ -489,5 +496,6 @@ func (r *configReader) login(v value) {
 		}},
 		field{"console", false, func(v value) { v.boolean() }},
 	)
+	l.broken = len(v.doc.problems) > before
 	r.logins = append(r.logins, l)
 }
