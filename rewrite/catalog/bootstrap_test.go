@@ -177,6 +177,36 @@ func TestPartitionsAndChildrenAreConfinedByTheirOwnNames(t *testing.T) {
 	app.requireSQLState(t, "42501", "SELECT last_value FROM orders_id_seq")
 }
 
+func TestStatementsOfEveryKindRunUnderThePolicies(t *testing.T) {
+	database := pgtest.Database(t, `
+		CREATE TABLE stock (tenant_id int NOT NULL, sku text, n int, PRIMARY KEY (tenant_id, sku)) PARTITION BY LIST (sku);
+		CREATE TABLE stock_a PARTITION OF stock FOR VALUES IN ('a'); CREATE TABLE stock_rest PARTITION OF stock DEFAULT;
+		CREATE TABLE moves (tenant_id int NOT NULL, sku text, n int);
+		INSERT INTO stock SELECT k, s, 10 FROM generate_series(1, 3) AS k, unnest('{a,b,c}'::text[]) AS s;
+		INSERT INTO moves SELECT k, s, 1 FROM generate_series(1, 3) AS k, unnest('{a,b}'::text[]) AS s`)
+	c := superuser(t, database)
+	app := bootstrapped(t, c, database, Config{Column: "tenant_id"}, BootstrapConfig{Setting: "app.tenant_id", Role: "worker"})
+	app.become(t, "app.tenant_id", "2")
+	for _, test := range []struct{ sql, want string }{
+		{"UPDATE stock SET n = stock.n + moves.n FROM moves WHERE moves.sku = stock.sku RETURNING stock.sku", "a b"},
+		{"INSERT INTO stock (sku, n) VALUES ('a', 5) ON CONFLICT (tenant_id, sku) DO UPDATE SET n = excluded.n RETURNING n", "5"},
+		{"INSERT INTO stock (sku, n) SELECT 'd' || sku, n FROM moves ON CONFLICT DO NOTHING RETURNING sku", "da db"},
+		{"UPDATE stock SET sku = 'z' WHERE sku = 'a' RETURNING tenant_id", "2"}, // moves to the other partition
+		{"SELECT sku FROM stock WHERE sku < 'd' ORDER BY 1 FOR UPDATE", "b c"},
+		{"DELETE FROM stock USING moves WHERE stock.sku = 'd' || moves.sku RETURNING stock.tenant_id", "2 2"},
+		{"WITH gone AS (DELETE FROM moves WHERE sku = 'a' RETURNING *) SELECT count(*) FROM gone, moves", "2"},
+		{"COPY (SELECT sku FROM stock WHERE sku = 'c') TO STDOUT", ""},
+	} {
+		require.Equal(t, test.want, strings.Join(app.exec(t, test.sql), " "), test.sql)
+	}
+	if load(t, c, Config{}).ServerVersion >= 150000 {
+		app.exec(t, "MERGE INTO stock USING (VALUES ('b', 1), ('new', 2)) AS v (sku, n) ON stock.sku = v.sku WHEN MATCHED THEN UPDATE SET n = v.n WHEN NOT MATCHED THEN INSERT (sku, n) VALUES (v.sku, v.n)")
+		require.Equal(t, []string{"b|1", "c|10", "new|2", "z|5"}, app.exec(t, "SELECT sku, n FROM stock ORDER BY 1"))
+	}
+	require.Equal(t, []string{"1|a|10", "1|b|10", "1|c|10", "3|a|10", "3|b|10", "3|c|10"},
+		c.exec(t, "SELECT * FROM stock WHERE tenant_id <> 2 ORDER BY 1, 2"), "others' rows are as they were")
+}
+
 func TestOwnerOfTheTablesRunsTheBootstrap(t *testing.T) {
 	database := pgtest.Database(t, "")
 	ownerURL := role(t, database, "landlord", "CREATEROLE")

@@ -19,7 +19,7 @@ type Catalog struct {
 	current atomic.Pointer[Snapshot]
 
 	loading chan struct{} // holds one token: whoever has it loads
-	print   [sha256.Size]byte
+	sum     [sha256.Size]byte
 
 	mu      sync.Mutex
 	started uint64        // number of the last load that began
@@ -119,15 +119,15 @@ func (c *Catalog) replace(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	print := fingerprint(rows)
-	if c.current.Load() != nil && print == c.print {
+	sum := fingerprint(rows)
+	if c.current.Load() != nil && sum == c.sum {
 		return nil
 	}
 	s, err := build(rows, c.cfg)
 	if err != nil {
 		return err
 	}
-	c.print = print
+	c.sum = sum
 	c.current.Store(s)
 	return nil
 }
