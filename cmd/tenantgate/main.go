@@ -35,7 +35,9 @@ type command struct {
 
 // commands are all there are, in the order of --help.
 var commands = []command{
+	{"serve", "run the proxy", "", serveExample, runServe},
 	{"explain", "show what becomes of a statement for a login", "'SQL'", explainExample, runExplain},
+	{"bootstrap", "print or run the DDL that enforcement needs", "", bootstrapExample, runBootstrap},
 	{"passwd", "make a SCRAM-SHA-256 verifier of a password", "[user]", passwdExample, runPasswd},
 	{"health", "ask a running proxy whether it is ready", "", healthExample, runHealth},
 	{"version", "print the version", "", versionExample, runVersion},
