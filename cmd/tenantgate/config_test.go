@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -339,7 +338,7 @@ func FuzzParseConfigTellsWhatIsWrong(f *testing.F) {
 			return
 		}
 		var config *ConfigError
-		require.True(t, errors.As(err, &config))
+		require.ErrorAs(t, err, &config)
 		require.NotEmpty(t, config.Problems)
 	})
 }

@@ -45,7 +45,7 @@ type explanation struct {
 // refused as a whole and has but one entry.
 type explainedStatement struct {
 	Verdict    verdict  `json:"verdict"`
-	Before     string   `json:"before,omitempty"`     // sent ahead of it, in the same write
+	Before     string   `json:"before,omitempty"`     // sent ahead of a transaction's first one, in the same write
 	SQL        string   `json:"sql,omitempty"`        // sent to the server
 	Parameters []string `json:"parameters,omitempty"` // that the proxy binds, as "$2 = '1'"
 	Rule       string   `json:"rule,omitempty"`
@@ -231,7 +231,7 @@ func (e *explanation) print(w io.Writer, sql string) {
 		line("verdict", string(s.Verdict))
 		line("rule", s.Rule)
 		line("before", s.Before)
-		line("sql", s.SQL)
+		line("sql", strings.TrimSpace(s.SQL))
 		line("bound", strings.Join(s.Parameters, ", "))
 		if s.Verdict == verdictRefuse {
 			line("error", s.SQLState+" "+s.Message)
