@@ -25,7 +25,6 @@ var address = netip.MustParseAddr("192.0.2.1")
 type client struct {
 	password  string
 	mechanism string // chosen; empty is SCRAM-SHA-256
-	binding   scram.ChannelBinding
 	prefers   func(*scram.Client) *scram.ClientConversation
 	first     func(string) string
 	final     func(string) string

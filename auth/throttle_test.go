@@ -136,7 +136,7 @@ func TestAddressOfIPv6IsItsNetwork(t *testing.T) {
 	require.Equal(t, at("192.0.2.1"), at("::ffff:192.0.2.1"))
 	require.Equal(t, at("fe80::1%eth0"), at("fe80::1%eth1"))
 	require.NotEqual(t, at("192.0.2.1"), at("192.0.2.2"))
-	require.Equal(t, network(netip.Addr{}), network(netip.Addr{}))
+	require.Equal(t, netip.Prefix{}, network(netip.Addr{}))
 }
 
 func TestThrottleRemembersABoundedNumber(t *testing.T) {
