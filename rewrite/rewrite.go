@@ -7,6 +7,20 @@
 // the result is confined.
 package rewrite
 
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
 // A Config says what a Rewriter does to statements.
 type Config struct {
 	Setting            string // the run-time parameter that names the tenant; nobody may write it
@@ -37,6 +51,7 @@ type Statement struct {
 	Keys   []Key   // parameters that the proxy binds after the client's (Extended)
 	Checks []Check // what must hold for the tenant's key before the statement runs
 	Name   string  // run-time parameter of KindSet, KindReset, KindShow: lower case
+	Value  string  // KindSet: the value, if it is a single constant
 }
 
 // Kind says what a statement does to its session and transaction.
@@ -60,4 +75,322 @@ const (
 // A Key is one parameter the proxy adds: the tenant's key, in text format.
 type Key struct {
 	OID uint32 // type to declare in Parse; 0 lets the server infer it
+}
+
+// A Rewriter confines statements. It is safe for concurrent use.
+type Rewriter struct {
+	config Config
+	cache  *cache
+	sample string // the key that proofs are made with
+	guard  *guard
+}
+
+// New returns a Rewriter.
+func New(config Config) (*Rewriter, error) {
+	c, err := newCache(config.CacheBytes)
+	if err != nil {
+		return nil, fmt.Errorf("cache of results: %w", err)
+	}
+	g, err := newGuard(&config)
+	if err != nil {
+		return nil, fmt.Errorf("guard: %w", err)
+	}
+	return &Rewriter{config: config, cache: c, sample: newSample(), guard: g}, nil
+}
+
+// newSample makes the key that stands for all keys in a proof. It has what
+// could go wrong with quoting, and no client can guess it, so that its literal
+// is nowhere in a client's text.
+//
+// A proof with one key holds for all: every place of the key is one token, a
+// string literal, and what it holds shows in the tree as the value of one
+// constant and nowhere else.
+func newSample() string {
+	var random [16]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return `'"$1\' -- /* ` + hex.EncodeToString(random[:])
+}
+
+// Rewrite confines a text, or refuses it with one of the errors of this
+// package. All statements of the text are looked at before any is returned.
+func (r *Rewriter) Rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
+	key := cacheKey{sql: req.SQL, declared: packOIDs(req.ParamOIDs), version: cat.Version, extended: req.Extended}
+	if result, ok := r.cache.get(key); ok {
+		return result, nil
+	}
+	result, err := r.rewrite(req, cat)
+	if err != nil {
+		var node *nodeError
+		if errors.As(err, &node) {
+			return nil, &UnsupportedError{Rule: ruleNodeUnplanned, Node: node.name, Position: offsetPosition(req.SQL, node.offset)}
+		}
+		return nil, err
+	}
+	r.cache.add(key, result)
+	return result, nil
+}
+
+func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
+	if err := checkEncoding(req.SQL); err != nil {
+		return nil, err
+	}
+	tokens, err := lexBounded(req.SQL)
+	if err != nil {
+		return nil, err
+	}
+	src := newSource(req.SQL, tokens)
+	if err := checkExpansion(src); err != nil {
+		return nil, err
+	}
+	if err := checkNames(src, cat); err != nil {
+		return nil, err
+	}
+	stmts, err := parse(req.SQL)
+	if err != nil {
+		return nil, err
+	}
+	if req.Extended && len(stmts) > 1 {
+		return nil, &SyntaxError{Message: "cannot insert multiple commands into a prepared statement"}
+	}
+	result := &Result{Statements: make([]Statement, 0, len(stmts))}
+	for _, raw := range stmts {
+		s, err := r.statement(req, cat, src, raw)
+		if err != nil {
+			return nil, err
+		}
+		result.Statements = append(result.Statements, s)
+	}
+	return result, nil
+}
+
+// statement guards and confines one statement of a text.
+func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, raw *pg_query.RawStmt) (Statement, error) {
+	kind, name, err := r.guard.check(raw, cat, src)
+	if err != nil {
+		return Statement{}, err
+	}
+	s := Statement{Kind: kind, Name: name}
+	if req.Extended {
+		s.Params = max(len(req.ParamOIDs), src.highestParam())
+	}
+	// COPY takes no parameters.
+	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
+	c := newConfiner(&r.config, cat, src, k)
+	c.declared = req.ParamOIDs
+	if err := c.dispatch(raw.Stmt); err != nil {
+		return Statement{}, err
+	}
+	c.bindings()
+	if k.params {
+		s.Keys = k.result()
+	}
+	if s.Params+len(s.Keys) > maxParams {
+		return Statement{}, &UnsupportedError{
+			Rule: ruleParameterLimit,
+			Node: fmt.Sprintf("a statement with %d parameters", s.Params),
+			Hint: fmt.Sprintf("PostgreSQL binds %d parameters at most, and the tenant's key is one of them.", maxParams),
+		}
+	}
+	s.Checks = c.checks
+	text, tree, err := r.prove(c, raw)
+	if err != nil {
+		return Statement{}, err
+	}
+	if r.config.Confine {
+		if err := r.auditor(cat, k, s.Checks).audit(tree); err != nil {
+			return Statement{}, fmt.Errorf("rewrite: %w", err)
+		}
+	}
+	s.Text = text
+	return s, nil
+}
+
+// dispatch confines a statement by its kind. The guard has refused the kinds
+// that are not here; should it know more than this, they are refused now.
+func (c *confiner) dispatch(n *pg_query.Node) error {
+	switch v := n.GetNode().(type) {
+	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt,
+		*pg_query.Node_MergeStmt:
+		return c.node(n, nil)
+	case *pg_query.Node_CopyStmt:
+		return c.copyStmt(v.CopyStmt)
+	case *pg_query.Node_DeclareCursorStmt:
+		return c.declareCursor(v.DeclareCursorStmt)
+	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
+		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
+		*pg_query.Node_DiscardStmt:
+		return nil // they name no relations
+	}
+	return unsupportedNode(nodeName(n), -1)
+}
+
+// prove returns the text of a statement and its parsed tree, which is the tree
+// that the confiner meant. The spliced text comes first; if it is another
+// statement, the deparsed tree; and if that is one too, nothing is sent.
+func (r *Rewriter) prove(c *confiner, raw *pg_query.RawStmt) (Template, *pg_query.Node, error) {
+	sql := c.source.sql
+	start, end := int(raw.StmtLocation), len(sql)
+	if raw.StmtLen > 0 {
+		end = start + int(raw.StmtLen)
+	}
+	if len(c.splices) == 0 && !c.unspliced && start == 0 && end == len(sql) {
+		text, _ := spliced(sql, start, end, nil)
+		return text, raw.Stmt, nil
+	}
+	if !c.unspliced {
+		if text, ok := spliced(sql, start, end, c.splices); ok {
+			if tree, ok := r.same(text, raw.Stmt); ok {
+				return text, tree, nil
+			}
+		}
+	}
+	if text, ok := r.deparsed(raw.Stmt); ok {
+		if tree, ok := r.same(text, raw.Stmt); ok {
+			return text, tree, nil
+		}
+	}
+	return Template{}, nil, &UnsupportedError{
+		Rule:     ruleUnproven,
+		Node:     "a statement that could not be rewritten with certainty",
+		Hint:     "Write the statement in a simpler way, and report it.",
+		Position: position(sql, start),
+	}
+}
+
+// same parses a text and reports whether it is the one statement that is
+// meant.
+func (r *Rewriter) same(text Template, meant *pg_query.Node) (*pg_query.Node, bool) {
+	stmts, err := parse(text.SQL(r.sample))
+	if err != nil || len(stmts) != 1 || !equalTrees(stmts[0].Stmt, meant) {
+		return nil, false
+	}
+	return stmts[0].Stmt, true
+}
+
+// deparsed writes a statement from its tree. Where the text has come from is
+// not known then. The holes are the literals of the sample.
+func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
+	sql, err := deparse(stmt)
+	if err != nil {
+		return Template{}, false
+	}
+	tokens, err := lex(sql)
+	if err != nil {
+		return Template{}, false
+	}
+	var out strings.Builder
+	at, literal := 0, quoteLiteral(r.sample)
+	for _, t := range tokens {
+		if t.kind == tokenString && t.text(sql) == literal {
+			out.WriteString(sql[at:t.start] + holeMark)
+			at = t.end
+		}
+	}
+	out.WriteString(sql[at:])
+	return newTemplate(out.String(), nil), true
+}
+
+// auditor returns what audits one statement.
+func (r *Rewriter) auditor(cat *catalog.Snapshot, k *keys, checks []Check) *auditor {
+	return &auditor{
+		catalog: cat,
+		isKey: func(n *pg_query.Node, t catalog.Type) bool {
+			if !k.params {
+				return isLiteralKey(n, r.sample, t)
+			}
+			return isParamKey(n, t, func(number int) bool {
+				i := number - k.client - 1
+				return i >= 0 && i < len(k.types) && k.types[i] == t
+			})
+		},
+		isChecked: func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
+			value, isNull, constant := constantText(n)
+			param := int(n.GetParamRef().GetNumber())
+			for i := range checks {
+				check := &checks[i]
+				if check.table != rel.Name || check.family != f {
+					continue
+				}
+				if constant && check.param == 0 && check.null == isNull && check.value == value ||
+					param > 0 && check.param == param {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}
+
+// checkEncoding refuses what the server would, and what the parser would not
+// read to its end.
+func checkEncoding(sql string) error {
+	if i := strings.IndexByte(sql, 0); i >= 0 {
+		return &EncodingError{Message: `invalid byte sequence for encoding "UTF8": 0x00`}
+	}
+	if utf8.ValidString(sql) {
+		return nil
+	}
+	for i, c := range sql {
+		if _, n := utf8.DecodeRuneInString(sql[i:]); c == utf8.RuneError && n == 1 {
+			return &EncodingError{Message: fmt.Sprintf(`invalid byte sequence for encoding "UTF8": 0x%02x`, sql[i])}
+		}
+	}
+	return nil
+}
+
+// checkNames refuses names of which this server may see more than the parser:
+// both cut a long one, but the server counts bytes of its own encoding.
+func checkNames(s *source, cat *catalog.Snapshot) error {
+	if cat.ServerEncoding == "" || cat.ServerEncoding == "UTF8" {
+		return nil
+	}
+	for _, t := range s.tokens {
+		if (t.kind != tokenWord && t.kind != tokenQuoted) || t.end-t.start <= maxNameBytes || isASCII(t.text(s.sql)) {
+			continue
+		}
+		return &UnsupportedError{
+			Rule:     ruleNameLength,
+			Node:     fmt.Sprintf("a name of more than %d bytes", maxNameBytes),
+			Hint:     "Use a shorter name.",
+			Position: position(s.sql, t.start),
+		}
+	}
+	return nil
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// highestParam is the highest number of a parameter in the text.
+func (s *source) highestParam() int {
+	highest := 0
+	for _, t := range s.tokens {
+		if t.kind == tokenParam {
+			highest = max(highest, paramNumber(t.text(s.sql)))
+		}
+	}
+	return highest
+}
+
+// packOIDs makes a key of the types that a client declared.
+func packOIDs(oids []uint32) string {
+	b := make([]byte, 0, 4*len(oids))
+	for _, oid := range oids {
+		b = binary.BigEndian.AppendUint32(b, oid)
+	}
+	return string(b)
+}
+
+// offsetPosition is position for an offset that may be unknown: below 0.
+func offsetPosition(sql string, offset int32) int {
+	if offset < 0 {
+		return 0
+	}
+	return position(sql, int(offset))
 }

@@ -1,0 +1,771 @@
+package rewrite
+
+import (
+	"fmt"
+	"reflect"
+	"strconv"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// The audit is the second opinion on a rewritten statement. It shares neither
+// walk nor scopes with what made the statement: it goes over every field of
+// every node of the parsed result, and fails unless each relation of tenants
+//
+//   - is the left side of a filter join with its own predicate,
+//   - is a plain FROM item or target whose predicate is an operand of the
+//     AND at the top of its statement's WHERE, or
+//   - is the target of an INSERT that writes the key, or a value that is
+//     checked, into the tenant column of every row.
+//
+// It knows nothing of the client's text.
+
+// An auditor audits statements.
+type auditor struct {
+	catalog *catalog.Snapshot
+
+	// isKey tells whether a node is the tenant's key as a value of a type.
+	isKey func(n *pg_query.Node, t catalog.Type) bool
+	// isChecked tells whether a constant or parameter that is written into a
+	// tenant column will be compared with the key.
+	isChecked func(n *pg_query.Node, rel *catalog.Relation, f family) bool
+}
+
+// A visible is one name of a common table expression, and those behind it.
+type visible struct {
+	name string
+	next *visible
+}
+
+func (v *visible) has(name string) bool {
+	for ; v != nil; v = v.next {
+		if v.name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// auditedNodes are the structs that may be part of a confined statement.
+var auditedNodes = func() map[string]bool {
+	m := make(map[string]bool)
+	for _, name := range strings.Fields(`
+		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt CopyStmt DeclareCursorStmt
+		FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt
+		Node RangeVar Alias JoinExpr RangeSubselect RangeFunction RangeTableSample RangeTableFunc
+		RangeTableFuncCol ColumnDef WithClause CommonTableExpr CTESearchClause CTECycleClause
+		ResTarget SortBy WindowDef GroupingSet LockingClause OnConflictClause InferClause IndexElem DefElem
+		A_Const A_Expr A_ArrayExpr A_Indices A_Indirection A_Star ColumnRef ParamRef String Integer Float Boolean
+		BitString List BoolExpr NullTest BooleanTest CaseExpr CaseWhen CoalesceExpr MinMaxExpr RowExpr SubLink
+		FuncCall NamedArgExpr GroupingFunc TypeCast TypeName CollateClause MultiAssignRef SetToDefault
+		SQLValueFunction XmlExpr XmlSerialize JsonOutput JsonReturning JsonFormat JsonValueExpr JsonKeyValue
+		JsonIsPredicate JsonObjectConstructor JsonArrayConstructor JsonArrayQueryConstructor JsonAggConstructor
+		JsonObjectAgg JsonArrayAgg`) {
+		m[name] = true
+	}
+	return m
+}()
+
+// An auditError is a result that must not run.
+type auditError struct {
+	reason string
+}
+
+func (e *auditError) Error() string { return "audit: " + e.reason }
+
+func auditFailure(format string, args ...any) error {
+	return &auditError{reason: fmt.Sprintf(format, args...)}
+}
+
+// audit goes over one statement.
+func (a *auditor) audit(stmt *pg_query.Node) error {
+	return a.walk(reflect.ValueOf(stmt), nil)
+}
+
+// walk goes over whatever a field holds.
+func (a *auditor) walk(v reflect.Value, env *visible) error {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		switch n := v.Interface().(type) {
+		case *pg_query.Node:
+			switch n.GetNode().(type) { // most nodes, and none of them holds others of interest
+			case *pg_query.Node_AConst, *pg_query.Node_ParamRef:
+				return nil
+			}
+		case *pg_query.SelectStmt:
+			return a.selectStmt(n, env)
+		case *pg_query.InsertStmt:
+			return a.insertStmt(n, env)
+		case *pg_query.UpdateStmt:
+			return a.updateStmt(n, env)
+		case *pg_query.DeleteStmt:
+			return a.deleteStmt(n, env)
+		case *pg_query.CopyStmt:
+			if n.IsFrom || n.IsProgram || n.Filename != "" {
+				return auditFailure("COPY other than to the client")
+			}
+		case *pg_query.JoinExpr:
+			if a.filterJoin(n, env) {
+				return a.around(n.Larg, env)
+			}
+		case *pg_query.RangeVar:
+			return a.unconfined(n, env)
+		case *pg_query.LockingClause:
+			return nil // names FROM items, not relations
+		case *pg_query.CurrentOfExpr:
+			return auditFailure("WHERE CURRENT OF")
+		}
+		return a.fields(v.Elem(), env)
+	case reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return a.fields(v.Elem().Elem(), env) // the wrapper of a oneof, which has one field
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := a.walk(v.Index(i), env); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return nil // a name, a number, a flag
+	}
+}
+
+// fields goes over the fields of a struct that is known, except those named.
+func (a *auditor) fields(v reflect.Value, env *visible, except ...string) error {
+	t := v.Type()
+	name := t.Name()
+	if !auditedNodes[name] && !strings.HasPrefix(name, "Node_") && !strings.HasPrefix(name, "A_Const_") {
+		return auditFailure("unknown node %s", name)
+	}
+fields:
+	for _, i := range comparedFields(t) {
+		for _, skip := range except {
+			if t.Field(i).Name == skip {
+				continue fields
+			}
+		}
+		if err := a.walk(v.Field(i), env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// with goes over a WITH clause and returns what is visible behind it.
+func (a *auditor) with(w *pg_query.WithClause, env *visible) (*visible, error) {
+	if w == nil {
+		return env, nil
+	}
+	if w.Recursive {
+		for _, n := range w.Ctes {
+			env = &visible{name: n.GetCommonTableExpr().GetCtename(), next: env}
+		}
+	}
+	for _, n := range w.Ctes {
+		if err := a.walk(reflect.ValueOf(n), env); err != nil {
+			return nil, err
+		}
+		if !w.Recursive {
+			env = &visible{name: n.GetCommonTableExpr().GetCtename(), next: env}
+		}
+	}
+	return env, nil
+}
+
+// lookup finds what a name means; nil is a common table expression. Whatever
+// is not one has its schema by now, or is PostgreSQL's own.
+func (a *auditor) lookup(rv *pg_query.RangeVar, env *visible) (*catalog.Relation, error) {
+	if rv.Catalogname != "" {
+		return nil, auditFailure("relation of another database")
+	}
+	if rv.Schemaname == "" && env.has(rv.Relname) {
+		return nil, nil
+	}
+	rel, ok := a.catalog.Lookup(rv.Schemaname, rv.Relname)
+	if !ok {
+		return nil, auditFailure("unknown relation %s", writtenName(rv))
+	}
+	if rv.Schemaname == "" && rel.Class != catalog.System {
+		return nil, auditFailure("relation %s without its schema", rv.Relname)
+	}
+	return rel, nil
+}
+
+// unconfined passes a relation in a FROM clause that nothing confines.
+func (a *auditor) unconfined(rv *pg_query.RangeVar, env *visible) error {
+	rel, err := a.lookup(rv, env)
+	if err != nil || rel == nil {
+		return err
+	}
+	switch rel.Class {
+	case catalog.Shared, catalog.SharedReadWrite, catalog.System:
+		return nil
+	default:
+		return auditFailure("relation %s is not confined", writtenName(rv))
+	}
+}
+
+// target returns the relation that a statement writes to.
+func (a *auditor) target(rv *pg_query.RangeVar) (*catalog.Relation, error) {
+	if rv == nil {
+		return nil, auditFailure("statement without a table")
+	}
+	rel, err := a.lookup(rv, nil)
+	if err != nil {
+		return nil, err
+	}
+	if rel.Class != catalog.Tenanted && rel.Class != catalog.SharedReadWrite {
+		return nil, auditFailure("relation %s is written to", writtenName(rv))
+	}
+	return rel, nil
+}
+
+// around goes over what belongs to a FROM item besides its relation.
+func (a *auditor) around(item *pg_query.Node, env *visible) error {
+	if s := item.GetRangeTableSample(); s != nil {
+		return a.fields(reflect.ValueOf(s).Elem(), env, "Relation")
+	}
+	return nil
+}
+
+// itemRelation is the relation of a FROM item that is a name.
+func itemRelation(item *pg_query.Node) *pg_query.RangeVar {
+	if s := item.GetRangeTableSample(); s != nil {
+		return s.Relation.GetRangeVar()
+	}
+	return item.GetRangeVar()
+}
+
+// from goes over a FROM clause. Plain items of tenants' need their predicate
+// among the operands of the statement's WHERE.
+func (a *auditor) from(items []*pg_query.Node, where *pg_query.Node, env *visible) error {
+	for _, item := range items {
+		if rv := itemRelation(item); rv != nil {
+			rel, err := a.lookup(rv, env)
+			if err != nil {
+				return err
+			}
+			if rel != nil && a.hasPredicate(where, rv, rel) {
+				if err := a.around(item, env); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := a.walk(reflect.ValueOf(item), env); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasPredicate reports whether a condition can only hold for a tenant's rows
+// of a relation.
+func (a *auditor) hasPredicate(where *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
+	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
+		for _, operand := range b.Args {
+			if a.isPredicate(operand, rv, rel) {
+				return true
+			}
+		}
+		return false
+	}
+	return a.isPredicate(where, rv, rel)
+}
+
+// isPredicate recognizes reference.tenant_column = key.
+func (a *auditor) isPredicate(n *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
+	e := n.GetAExpr()
+	if e == nil || rel.Class != catalog.Tenanted || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP ||
+		len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+		return false
+	}
+	return a.isTenantColumn(e.Lexpr, rv, rel) && a.isKey(e.Rexpr, tenantColumnType(rel))
+}
+
+// tenantColumnType is the type of the tenant column; the zero Type matches no
+// key.
+func tenantColumnType(rel *catalog.Relation) catalog.Type {
+	for _, column := range rel.Columns {
+		if column.Name == rel.TenantColumn {
+			return column.Type
+		}
+	}
+	return catalog.Type{}
+}
+
+// isTenantColumn recognizes a qualified reference to the tenant column of a
+// FROM item.
+func (a *auditor) isTenantColumn(n *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
+	path, ok := columnPath(n)
+	if !ok || len(path) < 2 {
+		return false
+	}
+	exposed, ok := exposedTenantColumn(rv, rel)
+	return ok && path[len(path)-1] == exposed && refersTo(path[:len(path)-1], rv)
+}
+
+// columnPath is the names of a column reference without star.
+func columnPath(n *pg_query.Node) ([]string, bool) {
+	ref := n.GetColumnRef()
+	if ref == nil {
+		return nil, false
+	}
+	var path []string
+	for _, f := range ref.Fields {
+		s := f.GetString_()
+		if s == nil {
+			return nil, false
+		}
+		path = append(path, s.Sval)
+	}
+	return path, len(path) > 0
+}
+
+// refersTo reports whether a qualifier names a FROM item.
+func refersTo(qualifier []string, rv *pg_query.RangeVar) bool {
+	if name := rv.GetAlias().GetAliasname(); name != "" {
+		return len(qualifier) == 1 && qualifier[0] == name
+	}
+	switch len(qualifier) {
+	case 1:
+		return qualifier[0] == rv.Relname
+	case 2:
+		return qualifier[0] == rv.Schemaname && qualifier[1] == rv.Relname
+	default:
+		return false
+	}
+}
+
+// exposedTenantColumn is what the tenant column is called behind the alias,
+// if only one column is called so.
+func exposedTenantColumn(rv *pg_query.RangeVar, rel *catalog.Relation) (string, bool) {
+	names := make([]string, len(rel.Columns))
+	own := -1
+	for i, column := range rel.Columns {
+		names[i] = column.Name
+		if column.Name == rel.TenantColumn {
+			own = i
+		}
+	}
+	for i, n := range rv.GetAlias().GetColnames() {
+		if i < len(names) {
+			names[i] = n.GetString_().GetSval()
+		}
+	}
+	if own < 0 {
+		return "", false
+	}
+	for i, name := range names {
+		if i != own && name == names[own] {
+			return "", false
+		}
+	}
+	return names[own], true
+}
+
+// filterJoin recognizes (relation JOIN (SELECT) AS x ON predicate).
+func (a *auditor) filterJoin(j *pg_query.JoinExpr, env *visible) bool {
+	rv := itemRelation(j.Larg)
+	if rv == nil || j.Jointype != pg_query.JoinType_JOIN_INNER || j.IsNatural || len(j.UsingClause) > 0 ||
+		j.Alias != nil || j.JoinUsingAlias != nil {
+		return false
+	}
+	right := j.Rarg.GetRangeSubselect()
+	if right == nil || right.Lateral || len(right.Alias.GetColnames()) > 0 || !isEmptySelect(right.Subquery.GetSelectStmt()) {
+		return false
+	}
+	rel, err := a.lookup(rv, env)
+	return err == nil && rel != nil && a.isPredicate(j.Quals, rv, rel)
+}
+
+// isEmptySelect recognizes SELECT with nothing behind it: all fields but the
+// two that always have a value are empty.
+func isEmptySelect(s *pg_query.SelectStmt) bool {
+	if s == nil {
+		return false
+	}
+	v := reflect.ValueOf(s).Elem()
+	for _, i := range comparedFields(v.Type()) {
+		name := v.Type().Field(i).Name
+		if name != "LimitOption" && name != "Op" && !v.Field(i).IsZero() {
+			return false
+		}
+	}
+	return s.Op == pg_query.SetOperation_SETOP_NONE
+}
+
+func (a *auditor) selectStmt(s *pg_query.SelectStmt, env *visible) error {
+	env, err := a.with(s.WithClause, env)
+	if err != nil {
+		return err
+	}
+	if s.IntoClause != nil {
+		return auditFailure("SELECT INTO")
+	}
+	if err := a.from(s.FromClause, s.WhereClause, env); err != nil {
+		return err
+	}
+	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "FromClause")
+}
+
+func (a *auditor) updateStmt(s *pg_query.UpdateStmt, env *visible) error {
+	env, err := a.with(s.WithClause, env)
+	if err != nil {
+		return err
+	}
+	rel, err := a.modified(s.Relation, s.WhereClause)
+	if err != nil {
+		return err
+	}
+	if rel.Class == catalog.Tenanted {
+		if err := a.assignments(s.TargetList, s.Relation, rel, false); err != nil {
+			return err
+		}
+	}
+	if err := a.from(s.FromClause, s.WhereClause, env); err != nil {
+		return err
+	}
+	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "Relation", "FromClause")
+}
+
+func (a *auditor) deleteStmt(s *pg_query.DeleteStmt, env *visible) error {
+	env, err := a.with(s.WithClause, env)
+	if err != nil {
+		return err
+	}
+	if _, err := a.modified(s.Relation, s.WhereClause); err != nil {
+		return err
+	}
+	if err := a.from(s.UsingClause, s.WhereClause, env); err != nil {
+		return err
+	}
+	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "Relation", "UsingClause")
+}
+
+// modified returns the target of UPDATE and DELETE, whose rows the condition
+// has to confine.
+func (a *auditor) modified(rv *pg_query.RangeVar, where *pg_query.Node) (*catalog.Relation, error) {
+	rel, err := a.target(rv)
+	if err != nil {
+		return nil, err
+	}
+	if rel.Class == catalog.Tenanted && !a.hasPredicate(where, rv, rel) {
+		return nil, auditFailure("target %s is not confined", writtenName(rv))
+	}
+	return rel, nil
+}
+
+// assignments goes over a SET list: what the tenant column gets must be the
+// key.
+func (a *auditor) assignments(list []*pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation, excluded bool) error {
+	for _, n := range list {
+		target := n.GetResTarget()
+		if target == nil || target.Name == rel.TenantColumn && len(target.Indirection) > 0 {
+			return auditFailure("assignment to part of the tenant column of %s", rel.Name)
+		}
+		if target.Name != rel.TenantColumn {
+			continue
+		}
+		value := target.Val
+		if multi := value.GetMultiAssignRef(); multi != nil {
+			args := multi.Source.GetRowExpr().GetArgs()
+			if len(args) != int(multi.Ncolumns) || multi.Colno < 1 || int(multi.Colno) > len(args) {
+				return auditFailure("tenant column of %s is assigned from a row", rel.Name)
+			}
+			value = args[multi.Colno-1]
+		}
+		if path, ok := columnPath(value); ok && path[len(path)-1] == rel.TenantColumn {
+			qualifier := path[:len(path)-1]
+			if len(qualifier) == 0 || refersTo(qualifier, rv) || excluded && len(qualifier) == 1 && qualifier[0] == "excluded" {
+				continue
+			}
+		}
+		if !a.isOwn(value, rel) {
+			return auditFailure("tenant column of %s is assigned", rel.Name)
+		}
+	}
+	return nil
+}
+
+// isOwn reports whether a value is the key, or a constant or parameter that
+// is compared with it.
+func (a *auditor) isOwn(n *pg_query.Node, rel *catalog.Relation) bool {
+	t := tenantColumnType(rel)
+	if a.isKey(n, t) {
+		return true
+	}
+	f := familyOf(t)
+	if tc := n.GetTypeCast(); tc != nil {
+		if !a.isFaithful(tc.TypeName, f) {
+			return false
+		}
+		n = tc.Arg
+	}
+	return a.isKey(n, t) || a.isChecked(n, rel, f)
+}
+
+// isFaithful reports whether a cast to a type changes no value of a family.
+func (a *auditor) isFaithful(name *pg_query.TypeName, f family) bool {
+	if len(name.GetTypmods()) > 0 || len(name.GetArrayBounds()) > 0 || name.GetSetof() || name.GetPctType() {
+		return false
+	}
+	var names []string
+	for _, n := range name.GetNames() {
+		names = append(names, n.GetString_().GetSval())
+	}
+	if len(names) == 2 && names[0] == "pg_catalog" {
+		names = names[1:]
+	}
+	if len(names) != 1 {
+		return false
+	}
+	if _, user := a.catalog.Type("", names[0]); user && len(name.GetNames()) == 1 {
+		return false
+	}
+	faithful := map[string]family{
+		"int2": familyInteger, "int4": familyInteger, "int8": familyInteger,
+		"text": familyText, "varchar": familyText, "uuid": familyUUID,
+	}
+	is, ok := faithful[names[0]]
+	return ok && is == f
+}
+
+func (a *auditor) insertStmt(s *pg_query.InsertStmt, env *visible) error {
+	env, err := a.with(s.WithClause, env)
+	if err != nil {
+		return err
+	}
+	rel, err := a.target(s.Relation)
+	if err != nil {
+		return err
+	}
+	if rel.Class == catalog.Tenanted {
+		if err := a.rows(s, rel); err != nil {
+			return err
+		}
+		if oc := s.OnConflictClause; oc != nil && oc.Action != pg_query.OnConflictAction_ONCONFLICT_NOTHING {
+			if !a.hasPredicate(oc.WhereClause, s.Relation, rel) {
+				return auditFailure("ON CONFLICT on %s is not confined", writtenName(s.Relation))
+			}
+			if err := a.assignments(oc.TargetList, s.Relation, rel, true); err != nil {
+				return err
+			}
+		}
+	}
+	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "Relation")
+}
+
+// rows goes over what an INSERT writes into the tenant column.
+func (a *auditor) rows(s *pg_query.InsertStmt, rel *catalog.Relation) error {
+	place, count := -1, 0
+	for i, n := range s.Cols {
+		if target := n.GetResTarget(); target.GetName() == rel.TenantColumn && len(target.GetIndirection()) == 0 {
+			place = i
+			count++
+		} else if target.GetName() == rel.TenantColumn {
+			return auditFailure("INSERT into a part of the tenant column of %s", rel.Name)
+		}
+	}
+	if count != 1 {
+		return auditFailure("INSERT into %s names the tenant column %d times", rel.Name, count)
+	}
+	return a.arm(s.SelectStmt.GetSelectStmt(), rel, place, place == len(s.Cols)-1)
+}
+
+// arm goes over one arm of the rows' source. last tells that the tenant column
+// is the last of the list; as the server wants as many values as columns, the
+// last value is then the one that it gets.
+func (a *auditor) arm(s *pg_query.SelectStmt, rel *catalog.Relation, place int, last bool) error {
+	if s == nil {
+		return auditFailure("INSERT into %s without rows", rel.Name)
+	}
+	if s.Larg != nil || s.Rarg != nil {
+		if err := a.arm(s.Larg, rel, place, last); err != nil {
+			return err
+		}
+		return a.arm(s.Rarg, rel, place, last)
+	}
+	if len(s.ValuesLists) == 0 {
+		var values []*pg_query.Node
+		for _, n := range s.TargetList {
+			values = append(values, n.GetResTarget().GetVal())
+		}
+		return a.row(values, s, rel, place, last)
+	}
+	for _, n := range s.ValuesLists {
+		if err := a.row(n.GetList().GetItems(), s, rel, place, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *auditor) row(values []*pg_query.Node, s *pg_query.SelectStmt, rel *catalog.Relation, place int, last bool) error {
+	if last && len(values) > 0 && a.isKey(values[len(values)-1], tenantColumnType(rel)) {
+		return nil
+	}
+	for i, n := range values {
+		path := n.GetColumnRef().GetFields()
+		if in := n.GetAIndirection(); in != nil {
+			path = in.Indirection
+		}
+		if len(path) > 0 && path[len(path)-1].GetAStar() != nil {
+			break // from here on the places are not known
+		}
+		if i < place {
+			continue
+		}
+		if a.isOwn(n, rel) || a.isTenantColumnOf(n, s, rel) {
+			return nil
+		}
+		break
+	}
+	return auditFailure("INSERT into %s does not write the tenant's key", rel.Name)
+}
+
+// isTenantColumnOf recognizes the tenant column of a table in the FROM clause
+// of a SELECT. That the table is confined there is seen to by selectStmt.
+func (a *auditor) isTenantColumnOf(n *pg_query.Node, s *pg_query.SelectStmt, rel *catalog.Relation) bool {
+	path, ok := columnPath(n)
+	if !ok {
+		return false
+	}
+	for _, g := range s.GroupClause {
+		if g.GetGroupingSet() != nil {
+			return false
+		}
+	}
+	items, ok := innerItems(s.FromClause)
+	if !ok {
+		return false
+	}
+	matches := 0
+	for _, item := range items {
+		rv := itemRelation(item)
+		qualifier := path[:len(path)-1]
+		switch {
+		case len(qualifier) == 0 && (rv == nil || len(items) != 1):
+			return false
+		case len(qualifier) > 0 && (rv == nil || !refersTo(qualifier, rv)):
+			continue
+		}
+		matches++
+		source, found := a.catalog.Lookup(rv.Schemaname, rv.Relname)
+		exposed, unique := "", false
+		if found && rv.Schemaname != "" && source.Class == catalog.Tenanted {
+			exposed, unique = exposedTenantColumn(rv, source)
+		}
+		if !unique || exposed != path[len(path)-1] || tenantColumnType(source).OID != tenantColumnType(rel).OID {
+			return false
+		}
+	}
+	return matches == 1
+}
+
+// innerItems are the items of a FROM clause that no outer join can replace by
+// NULLs. Empty sub-selects are left out.
+func innerItems(from []*pg_query.Node) ([]*pg_query.Node, bool) {
+	var items []*pg_query.Node
+	for _, n := range from {
+		j := n.GetJoinExpr()
+		switch {
+		case j == nil && isEmptySelect(n.GetRangeSubselect().GetSubquery().GetSelectStmt()):
+		case j == nil:
+			items = append(items, n)
+		case j.Jointype != pg_query.JoinType_JOIN_INNER || j.Alias != nil:
+			return nil, false
+		default:
+			inner, ok := innerItems(one(j.Larg, j.Rarg))
+			if !ok {
+				return nil, false
+			}
+			items = append(items, inner...)
+		}
+	}
+	return items, true
+}
+
+// Audit goes over the text of a result again: it proves that every relation of
+// tenants in it is confined. In the extended protocol it takes any parameter
+// for the key; that it is one is for who binds it. The error tells what is not
+// confined.
+func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) error {
+	if _, err := lexBounded(sql); err != nil {
+		return err
+	}
+	stmts, err := parse(sql)
+	if err != nil {
+		return err
+	}
+	a := &auditor{
+		catalog: cat,
+		isKey: func(n *pg_query.Node, t catalog.Type) bool {
+			return isLiteralKey(n, key, t) || extended && isParamKey(n, t, func(int) bool { return true })
+		},
+		isChecked: func(n *pg_query.Node, _ *catalog.Relation, f family) bool {
+			value, isNull, ok := constantText(n)
+			if ok {
+				return !isNull && f.equal(value, key)
+			}
+			return extended && n.GetParamRef() != nil
+		},
+	}
+	for _, s := range stmts {
+		if err := a.audit(s.Stmt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isLiteralKey recognizes 'key'::schema.type.
+func isLiteralKey(n *pg_query.Node, key string, t catalog.Type) bool {
+	value := n.GetTypeCast().GetArg().GetAConst().GetSval()
+	return value != nil && value.Sval == key && isCastTo(n, t)
+}
+
+// isParamKey recognizes $n, or $n::schema.type for types of users.
+func isParamKey(n *pg_query.Node, t catalog.Type, is func(number int) bool) bool {
+	if n.GetTypeCast() != nil {
+		if !isCastTo(n, t) {
+			return false
+		}
+		n = n.GetTypeCast().Arg
+	} else if t.OID >= firstUserOID {
+		return false
+	}
+	p := n.GetParamRef()
+	return p != nil && is(int(p.Number))
+}
+
+func isCastTo(n *pg_query.Node, t catalog.Type) bool {
+	name := n.GetTypeCast().GetTypeName()
+	names := name.GetNames()
+	return t.Name != "" && len(names) == 2 && len(name.Typmods) == 0 && len(name.ArrayBounds) == 0 && !name.Setof && !name.PctType &&
+		names[0].GetString_().GetSval() == t.Schema && names[1].GetString_().GetSval() == t.Name
+}
+
+// constantText is the value of a constant of SQL text or a whole number.
+func constantText(n *pg_query.Node) (value string, isNull, ok bool) {
+	c := n.GetAConst()
+	switch v := c.GetVal().(type) {
+	case *pg_query.A_Const_Sval:
+		return v.Sval.GetSval(), false, true
+	case *pg_query.A_Const_Ival:
+		return strconv.Itoa(int(v.Ival.GetIval())), false, true
+	case *pg_query.A_Const_Fval:
+		return v.Fval.GetFval(), false, true
+	default:
+		return "", true, c.GetIsnull()
+	}
+}

@@ -1,0 +1,109 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// copyStmt confines COPY TO STDOUT. A table becomes the query that reads the
+// tenant's rows of it.
+func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
+	at := s.Relation.GetLocation()
+	if s.IsProgram || s.Filename != "" {
+		return &ForbiddenError{
+			Rule:     ruleCopyTarget,
+			Message:  "COPY to or from a file or program of the server is not allowed",
+			Hint:     "Use COPY TO STDOUT, or psql's \\copy.",
+			Position: c.position(at),
+		}
+	}
+	if s.IsFrom && c.config.Confine {
+		return c.refusal(ruleCopyFrom, "COPY FROM", "Use INSERT.", at)
+	}
+	if err := c.nodes(nil, s.Attlist, s.Options, one(s.WhereClause)); err != nil {
+		return err
+	}
+	if s.Relation == nil {
+		return c.nodes(nil, one(s.Query))
+	}
+	if s.IsFrom {
+		_, err := c.target(s.Relation)
+		return err
+	}
+	before := len(c.splices)
+	rel, err := c.relation(s.Relation, nil)
+	if err != nil || !c.confines(rel) {
+		return err
+	}
+	c.splices = c.splices[:before] // the name is replaced as a whole
+	return c.copyTable(s, rel)
+}
+
+// copyTable turns COPY t (columns) into COPY (SELECT columns FROM ONLY t WHERE
+// ...). COPY, too, leaves out the rows of tables that inherit from t.
+func (c *confiner) copyTable(s *pg_query.CopyStmt, rel *catalog.Relation) error {
+	if rel.Kind == 'p' {
+		return c.refusal(ruleCopyPartitioned, fmt.Sprintf("COPY of partitioned table %q", rel.Name),
+			"Try the COPY (SELECT ...) TO variant.", s.Relation.Location)
+	}
+	columns, err := c.copyColumns(s, rel)
+	if err != nil {
+		return err
+	}
+	rv := &pg_query.RangeVar{Schemaname: rel.Schema, Relname: rel.Name, Relpersistence: "p"}
+	p, err := c.predicate(rv, rel, true)
+	if err != nil {
+		return err
+	}
+	query := emptySelect()
+	var quoted []string
+	for _, name := range columns {
+		query.TargetList = append(query.TargetList, resTarget("", columnRef(name)))
+		quoted = append(quoted, quoteIdent(name))
+	}
+	query.FromClause = one(&pg_query.Node{Node: &pg_query.Node_RangeVar{RangeVar: rv}})
+	query.WhereClause = p.node
+
+	src := c.source
+	first := src.find(s.Relation.Location)
+	last := src.nameEnd(first) - 1
+	if len(s.Attlist) > 0 {
+		last = src.closing(last + 1)
+	}
+	c.replace(first, last, fmt.Sprintf("(SELECT %s FROM ONLY %s WHERE %s)",
+		strings.Join(quoted, ", "), quoteName(rel.Schema, rel.Name), p.text))
+
+	s.Relation, s.Attlist = nil, nil
+	s.Query = &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: query}}
+	return nil
+}
+
+// copyColumns are the columns that COPY of a table writes: those it names, or
+// all that are not generated.
+func (c *confiner) copyColumns(s *pg_query.CopyStmt, rel *catalog.Relation) ([]string, error) {
+	var names []string
+	if len(s.Attlist) == 0 {
+		for i := range rel.Columns {
+			if !rel.Columns[i].Generated {
+				names = append(names, rel.Columns[i].Name)
+			}
+		}
+		return names, nil
+	}
+	seen := make(map[string]bool)
+	for _, n := range s.Attlist {
+		name := n.GetString_().GetSval()
+		i := columnIndex(rel, name)
+		if i < 0 || rel.Columns[i].Generated || seen[name] {
+			return nil, c.refusal(ruleCopyColumns, fmt.Sprintf("column %q in COPY", name),
+				"Name stored columns of the table, each once.", s.Relation.Location)
+		}
+		seen[name] = true
+		names = append(names, name)
+	}
+	return names, nil
+}

@@ -1,0 +1,9 @@
+package rewrite
+
+import (
+	"testing"
+
+	"tenantgate/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
