@@ -33,7 +33,7 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 		_ = hijacked.Conn.Close()
 		return nil, fmt.Errorf("new server connection is in transaction status %q", hijacked.TxStatus)
 	}
-	life := cfg.MaxLifetime - rand.N(cfg.MaxLifetime/10+1)
+	life := cfg.MaxLifetime - rand.N(cfg.MaxLifetime/10+1) // #nosec G404 -- jitter is no secret
 	return &Conn{
 		Net:        hijacked.Conn,
 		PID:        hijacked.PID,

@@ -336,7 +336,7 @@ func (p *Pool) scheduleRetry() {
 		return
 	}
 	p.retry = true
-	wait := p.backoff/2 + rand.N(p.backoff/2+1)
+	wait := p.backoff/2 + rand.N(p.backoff/2+1) // #nosec G404 -- jitter is no secret
 	p.tasks.Go(func() {
 		select {
 		case <-time.After(wait):

@@ -58,8 +58,11 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 		p.statement = &result.Statements[0]
 		text = p.statement.Text.SQL(p.key)
 		if ownKind(p.statement) {
-			return s.refuse(&rewrite.UnsupportedError{Rule: "message.extended",
-				Node: "this statement in the extended protocol", Hint: "Send it as a simple query."})
+			return s.refuse(&rewrite.UnsupportedError{
+				Rule: "message.extended",
+				Node: "this statement in the extended protocol",
+				Hint: "Send it as a simple query.",
+			})
 		}
 	}
 	p.shared = s.backend.statements.get(text, withKeys(oids, p.statement))

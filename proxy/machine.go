@@ -181,6 +181,7 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 		return failed, nil, nil
 	case awaitSync: // a deferred constraint, at the commit that Sync brings
 		return failed, nil, nil
+	default: // of the extended protocol: all up to Sync is lost
 	}
 	m.pop()
 	for i := range m.outstanding {

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -112,8 +113,11 @@ func (s *session) chooseTenant(id string) error {
 		return err
 	}
 	if b != s.backend {
-		return &rewrite.UnsupportedError{Rule: "tenant.elsewhere", Node: "a change to a tenant that lives in another database",
-			Hint: "Connect again with options='-c " + tenantParameter + "=" + id + "'."}
+		return &rewrite.UnsupportedError{
+			Rule: "tenant.elsewhere",
+			Node: "a change to a tenant that lives in another database",
+			Hint: "Connect again with options='-c " + tenantParameter + "=" + id + "'.",
+		}
 	}
 	s.setTenant(t)
 	s.forgetStatements()
@@ -124,7 +128,8 @@ func (s *session) chooseTenant(id string) error {
 // tenantError says why a tenant cannot be had. That it exists for others is
 // not told.
 func tenantError(err error) error {
-	if _, ok := err.(*auth.SuspendedError); ok {
+	var suspended *auth.SuspendedError
+	if errors.As(err, &suspended) {
 		return err
 	}
 	return newError("42501", err.Error(), "")

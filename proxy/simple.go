@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
@@ -129,6 +130,7 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 		s.confined = false
 	case rewrite.KindSet, rewrite.KindReset:
 		s.touch(st.Name)
+	default: // nothing that outlives the statement
 	}
 }
 
@@ -157,8 +159,11 @@ func (s *session) cut(result *rewrite.Result) ([]piece, error) {
 			explicit, confined, control = false, false, i+1
 		case rewrite.KindSetTransaction:
 			if !explicit && len(statements) > 1 {
-				return nil, &rewrite.UnsupportedError{Rule: "transaction.set_outside",
-					Node: "SET TRANSACTION outside a transaction block", Hint: "Send BEGIN first."}
+				return nil, &rewrite.UnsupportedError{
+					Rule: "transaction.set_outside",
+					Node: "SET TRANSACTION outside a transaction block",
+					Hint: "Send BEGIN first.",
+				}
 			}
 			control = i + 1
 		case rewrite.KindRollbackTo, rewrite.KindShow:
@@ -182,7 +187,8 @@ func (s *session) cut(result *rewrite.Result) ([]piece, error) {
 func (s *session) refuseSimple(refusal error) error {
 	s.logRefusal(refusal)
 	if s.conn == nil || s.status == 'E' && len(s.send) == 0 {
-		if _, syntax := refusal.(*rewrite.SyntaxError); s.status == 'E' && !syntax {
+		var syntax *rewrite.SyntaxError
+		if s.status == 'E' && !errors.As(refusal, &syntax) {
 			refusal = errAborted
 		}
 		s.out = s.fakes(s.out)
@@ -209,8 +215,11 @@ func (s *session) ownStatement(result *rewrite.Result) ([]byte, error) {
 			continue
 		}
 		if len(result.Statements) > 1 {
-			return nil, &rewrite.UnsupportedError{Rule: "message.several",
-				Node: "this statement together with others in one message", Hint: "Send it alone."}
+			return nil, &rewrite.UnsupportedError{
+				Rule: "message.several",
+				Node: "this statement together with others in one message",
+				Hint: "Send it alone.",
+			}
 		}
 		return s.answerOwn(st)
 	}

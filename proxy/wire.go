@@ -179,13 +179,6 @@ func appendBare(dst []byte, typ byte) []byte {
 	return append(dst, typ, 0, 0, 0, 4)
 }
 
-// appendRaw appends a message whose body is at hand.
-func appendRaw(dst []byte, typ byte, body []byte) []byte {
-	dst = append(dst, typ)
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(body)+4))
-	return append(dst, body...)
-}
-
 func appendReady(dst []byte, status byte) []byte {
 	return append(dst, 'Z', 0, 0, 0, 5, status)
 }
