@@ -120,8 +120,8 @@ func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 	return nil, false
 }
 
-// Relations are all relations, in order of schema and name. They must not be
-// changed.
+// Relations are all relations, as they are in Data: loaded ones in order of
+// schema and name. They must not be changed.
 func (s *Snapshot) Relations() []Relation { return s.data.Relations }
 
 // Functions are the functions of that name outside pg_catalog and
