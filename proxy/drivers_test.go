@@ -14,19 +14,24 @@ import (
 	"tenantgate/internal/pgtest/clinic"
 )
 
+// queryModes are all of pgx.
+var queryModes = []pgx.QueryExecMode{
+	pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+	pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+}
+
 func TestPgxWorksInEveryQueryMode(t *testing.T) {
 	c := clinic.New(t, 2)
 	for _, enforce := range enforcements {
 		g := open(t, c, enforce, poolOf(2))
-		for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe,
-			pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol} {
+		for _, mode := range queryModes {
 			t.Run(fmt.Sprintf("%s/%s", enforce, mode), func(t *testing.T) {
 				cfg, err := pgx.ParseConfig(g.url("tenant2"))
 				require.NoError(t, err)
 				cfg.DefaultQueryExecMode = mode
 				conn, err := pgx.ConnectConfig(t.Context(), cfg)
 				require.NoError(t, err)
-				defer conn.Close(t.Context())
+				defer func() { _ = conn.Close(t.Context()) }()
 				var tenant, n int
 				var born *time.Time
 				for range 3 {
@@ -46,7 +51,7 @@ func TestPgxBatchesAndTransactions(t *testing.T) {
 			g := open(t, c, enforce, poolOf(1))
 			conn, err := pgx.Connect(t.Context(), g.url("tenant1"))
 			require.NoError(t, err)
-			defer conn.Close(t.Context())
+			defer func() { _ = conn.Close(t.Context()) }()
 			batch := &pgx.Batch{}
 			for i := range 200 {
 				batch.Queue("INSERT INTO log_lines (level, line) VALUES ($1, $2)", "batch", fmt.Sprint(i))
@@ -97,10 +102,10 @@ func TestLibPqWorksInItsDefaultMode(t *testing.T) {
 				running.Wait()
 				db, err := sql.Open("postgres", g.url("tenant1")+params)
 				require.NoError(t, err)
-				defer db.Close()
+				defer func() { _ = db.Close() }()
 				st, err := db.Prepare("SELECT name FROM patients WHERE id = $1")
 				require.NoError(t, err)
-				defer st.Close()
+				defer func() { _ = st.Close() }()
 				tx, err := db.Begin()
 				require.NoError(t, err)
 				var name string

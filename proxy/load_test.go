@@ -41,8 +41,7 @@ func transaction(ctx context.Context, conn *pgx.Conn, key string, random *rand.R
 		}
 		return rows.Err()
 	}
-	mode := []pgx.QueryExecMode{pgx.QueryExecModeSimpleProtocol, pgx.QueryExecModeCacheStatement,
-		pgx.QueryExecModeExec, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec}[random.IntN(5)]
+	mode := queryModes[random.IntN(len(queryModes))]
 	switch random.IntN(6) {
 	case 0:
 		return mine(conn.Query(ctx, "SELECT name FROM patients", mode))
@@ -101,7 +100,7 @@ func TestTenantsInterleavedOverOneServerConnectionSeeNothingOfEachOther(t *testi
 				conn, err := pgx.Connect(t.Context(), g.url("tenant"+key))
 				require.NoError(t, err)
 				running.Go(func() {
-					defer conn.Close(context.Background())
+					defer func() { _ = conn.Close(context.Background()) }()
 					random := rand.New(rand.NewPCG(7, uint64(i)))
 					for range each {
 						if err := transaction(context.Background(), conn, key, random); err != nil {
@@ -166,7 +165,7 @@ func TestFiveHundredClientsOfFiftyTenantsShareTenServerConnections(t *testing.T)
 						failures <- err
 						return
 					}
-					defer conn.Close(ctx)
+					defer func() { _ = conn.Close(ctx) }()
 					random := rand.New(rand.NewPCG(11, uint64(i)))
 					for range each {
 						if err := work(ctx, conn, key, random); err != nil {

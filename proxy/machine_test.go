@@ -55,9 +55,20 @@ func TestMachineRefusesWhatHasNoPlace(t *testing.T) {
 		await await
 		typ   byte
 	}{
-		{awaitSync, 'C'}, {awaitParse, '2'}, {awaitBind, 'D'}, {awaitClose, 'Z'}, {awaitDescribe, 'T'}, {awaitDescribePortal, 't'},
-		{awaitTenant, 'T'}, {awaitExecute, 'Z'}, {awaitExecute, 'G'}, {awaitQuery, 'G'}, {awaitQuery, '1'}, {awaitRefusal, 'C'},
-		{awaitNothing, '1'}, {await(99), 'Z'},
+		{awaitSync, 'C'},
+		{awaitParse, '2'},
+		{awaitBind, 'D'},
+		{awaitClose, 'Z'},
+		{awaitDescribe, 'T'},
+		{awaitDescribePortal, 't'},
+		{awaitTenant, 'T'},
+		{awaitExecute, 'Z'},
+		{awaitExecute, 'G'},
+		{awaitQuery, 'G'},
+		{awaitQuery, '1'},
+		{awaitRefusal, 'C'},
+		{awaitNothing, '1'},
+		{await(99), 'Z'},
 	} {
 		m := machine{status: 'I'}
 		m.push(request{await: c.await})

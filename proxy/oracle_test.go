@@ -82,8 +82,10 @@ func outcome(t *testing.T, conn *pgconn.PgConn, sql string, extended bool) (pgte
 	var tables map[string][][]string
 	if o.Code == "" && writes(sql) {
 		tables = make(map[string][][]string)
-		for _, table := range []string{"patients", "practitioners", "appointments", "invoices", "invoice_lines", "notes",
-			"documents", "events", "legacy_codes", "settings", "log_lines", `"Order"`, "billing.payments", "feature_flags"} {
+		for _, table := range []string{
+			"patients", "practitioners", "appointments", "invoices", "invoice_lines", "notes",
+			"documents", "events", "legacy_codes", "settings", "log_lines", `"Order"`, "billing.payments", "feature_flags",
+		} {
 			rows := pgtest.Must(t, conn, "SELECT * FROM "+table)
 			slices.SortFunc(rows, slices.Compare)
 			tables[table] = rows

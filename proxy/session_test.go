@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -151,7 +152,8 @@ func TestRefusalInAPipelineUndoesWhatCameBefore(t *testing.T) {
 			}
 		}
 		code := ""
-		if pgErr, ok := err.(*pgconn.PgError); ok {
+		var pgErr *pgconn.PgError
+		if errors.As(err, &pgErr) {
 			code = pgErr.Code
 		}
 		codes = append(codes, code)

@@ -123,7 +123,7 @@ func TestSessionCommandsAnswerAsPostgreSQLDoes(t *testing.T) {
 	require.EqualValues(t, 'E', conn.TxStatus())
 	pgtest.Must(t, conn, "ROLLBACK")
 	require.Equal(t, []pgtest.Outcome{{}}, pgtest.Simple(t, conn, " -- nothing"))
-	require.Equal(t, "", pgtest.Extended(t, conn, "").Code)
+	require.Empty(t, pgtest.Extended(t, conn, "").Code)
 }
 
 func TestProbesTellWhetherClientsCanBeServed(t *testing.T) {
