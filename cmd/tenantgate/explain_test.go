@@ -65,7 +65,7 @@ func TestExplain(t *testing.T) {
 				args = append(args, flag)
 			}
 			var stdout, stderr bytes.Buffer
-			status := run(t.Context(), append(args, d.Input), &stdout, &stderr)
+			status := run(t.Context(), append(args, "--", d.Input), &stdout, &stderr)
 			require.Empty(t, stderr.String())
 			if refused.MatchString(stdout.String()) {
 				require.Equal(t, exitFailure, status)
