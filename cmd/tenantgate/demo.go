@@ -16,24 +16,22 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/mattn/go-isatty"
 	"github.com/rs/zerolog"
-	"golang.org/x/term"
 
 	"tenantgate/internal/postgres"
-	"tenantgate/pool"
 	"tenantgate/proxy"
-	"tenantgate/rewrite/catalog"
 )
 
 //go:embed demo/schema.sql
 var demoSchema string
 
-// Names in the demo's databases. All its passwords equal their login's name:
-// it listens on 127.0.0.1 alone and holds nothing.
+// Roles of the demo's databases, and where its first proxy tries to listen.
+// Passwords equal the names: it listens on 127.0.0.1 alone and guards nothing.
 const (
-	demoRole      = "clinic_app"
-	demoOwnerRole = "clinic_owner"
-	demoPort      = 6432
+	demoRole  = "clinic_app"
+	demoOwner = "clinic_owner"
+	demoPort  = 6432
 )
 
 // demoWait bounds how long a proxy may take to listen.
@@ -70,6 +68,9 @@ func runDemo(ctx context.Context, env *environment, args []string) int {
 	if _, status, done := env.parse(flags, args, 0, 0); done {
 		return status
 	}
+	if len(o.enforce) == 0 {
+		return env.fail(usageError{"--enforce needs an enforcement; allowed: " + strings.Join(allowed, ", ")})
+	}
 	for i, enforce := range o.enforce {
 		if !slices.Contains(allowed, enforce) {
 			return env.fail(usageError{unknown("enforcement", enforce, allowed)})
@@ -104,7 +105,7 @@ func demo(ctx context.Context, o demoOptions, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := server.Exec(ctx, postgres.Superuser, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEROLE PASSWORD '%[1]s'", demoOwnerRole)); err != nil {
+	if err := server.Exec(ctx, postgres.Superuser, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEROLE PASSWORD '%[1]s'", demoOwner)); err != nil {
 		return err
 	}
 
@@ -123,9 +124,9 @@ func demo(ctx context.Context, o demoOptions, stdout io.Writer) (err error) {
 	}
 	for _, stage := range stages {
 		show := demoShow{out: stdout, bold: isTerminal(stdout), psql: psql, logins: map[string]demoLogin{
-			demoOwner: {server.Port(), demoOwnerRole, stage.database},
-			"acme":    {stage.port, "acme", stage.database},
-			"globex":  {stage.port, "globex", stage.database},
+			postgres.Superuser: {server.Port(), server.Password(), stage.database},
+			"acme":             {stage.port, "acme", stage.database},
+			"globex":           {stage.port, "globex", stage.database},
 		}}
 		if err := show.run(ctx, stage.enforce); err != nil {
 			return err
@@ -215,10 +216,10 @@ func (s *demoStage) prepare(ctx context.Context, server *postgres.Server, cfg *C
 		return err
 	}
 	if err := server.Exec(ctx, s.database, fmt.Sprintf("ALTER DATABASE %s OWNER TO %s; ALTER SCHEMA public OWNER TO %[2]s",
-		s.database, demoOwnerRole)); err != nil {
+		s.database, demoOwner)); err != nil {
 		return err
 	}
-	owner, err := pgconn.ParseConfig(server.URL(demoOwnerRole, demoOwnerRole, s.database))
+	owner, err := pgconn.ParseConfig(server.URL(demoOwner, demoOwner, s.database))
 	if err != nil {
 		return err
 	}
@@ -226,31 +227,12 @@ func (s *demoStage) prepare(ctx context.Context, server *postgres.Server, cfg *C
 	if err != nil {
 		return err
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }() // nothing is lost
 	if _, err := conn.Exec(ctx, demoSchema).ReadAll(); err != nil {
 		return fmt.Errorf("schema of the demo: %w", err)
 	}
-	querier := pool.NewQuerier(owner)
-	defer querier.Close(ctx)
-	catalogConfig := cfg.Catalog()
-	catalogConfig.Inspect = true
-	snapshot, err := catalog.Load(ctx, querier, catalogConfig)
-	if err != nil {
-		return err
-	}
-	plan, err := catalog.Bootstrap(snapshot, catalog.BootstrapConfig{
-		Setting: cfg.Tenancy.Setting, Role: demoRole, Password: demoRole,
-		NoRowSecurity: cfg.Tenancy.Enforce == proxy.Rewrite,
-	})
-	if err != nil {
-		return err
-	}
-	for _, ddl := range plan {
-		if _, err := conn.Exec(ctx, ddl.SQL).ReadAll(); err != nil {
-			return fmt.Errorf("%s: %w", ddl.SQL, err)
-		}
-	}
-	return nil
+	_, err = bootstrap(ctx, cfg, bootstrapRequest{backend: cfg.Backends[mainBackend], server: owner, apply: true})
+	return err
 }
 
 // awaitListening returns nil once the proxy accepts connections.
@@ -309,5 +291,5 @@ func findPsql(binDir string) (string, error) {
 // isTerminal reports whether w is a terminal that may be sent colours.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && term.IsTerminal(int(file.Fd())) // #nosec G115 -- file descriptors are small
+	return ok && os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(file.Fd())
 }

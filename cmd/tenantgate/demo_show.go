@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,18 +10,16 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+
+	"tenantgate/internal/postgres"
 )
 
 // A demoStep is the same SQL for some logins, each in a psql session of its own.
 type demoStep struct {
 	look   string   // what to look at: one sentence
-	logins []string // who runs it: demoOwner goes past the proxy
-	sql    []string // one psql command each
+	logins []string // who runs it; postgres.Superuser goes past the proxy
+	sql    []string // statements or meta-commands, run in one session
 }
-
-// demoOwner is the owner of the database, whom nothing confines: it is
-// connected to PostgreSQL itself.
-const demoOwner = "owner"
 
 // demoEnforcements says what confines rows in each enforcement.
 var demoEnforcements = map[string]string{
@@ -32,9 +31,9 @@ var demoEnforcements = map[string]string{
 // demoSteps are run in order, on data that the steps before have changed.
 var demoSteps = []demoStep{
 	{
-		look:   "The database holds the rows of two practices, and both count from 1. This is its owner, not through tenantgate.",
-		logins: []string{demoOwner},
-		sql:    []string{"TABLE patients"},
+		look:   "The database holds the rows of two practices, and both count from 1: this is PostgreSQL's superuser, not through tenantgate.",
+		logins: []string{postgres.Superuser},
+		sql:    []string{"TABLE patients;"},
 	},
 	{
 		look:   "A join: raw SQL with no word of tenants. Each login gets its own patients, and the shared countries.",
@@ -43,7 +42,7 @@ var demoSteps = []demoStep{
 FROM patients p
 JOIN appointments a ON a.patient = p.id
 LEFT JOIN countries c ON c.code = p.country
-GROUP BY p.id, p.name, c.name ORDER BY p.id`},
+GROUP BY p.id, p.name, c.name ORDER BY p.id;`},
 	},
 	{
 		look:   "Aggregates and sub-selects count no other tenant's rows: Ada to Cleo are acme's, Xenia to Zeno globex's.",
@@ -51,41 +50,41 @@ GROUP BY p.id, p.name, c.name ORDER BY p.id`},
 		sql: []string{`SELECT count(*) AS patients, min(name), max(name),
   (SELECT sum(fee) FROM appointments) AS fees,
   (SELECT count(*) FROM practices) AS practices
-FROM patients`},
+FROM patients;`},
 	},
 	{
 		look:   "acme asks for globex's rows outright, and gets its own.",
 		logins: []string{"acme"},
-		sql:    []string{"SELECT name FROM patients WHERE tenant_id = 2 OR true ORDER BY 1"},
+		sql:    []string{"SELECT name FROM patients WHERE tenant_id = 2 OR true ORDER BY 1;"},
 	},
 	{
 		look:   "acme tries to become globex: both ways are refused, and the session is still acme's.",
 		logins: []string{"acme"},
 		sql: []string{
-			"SET app.tenant_id = '2'",
-			"SELECT set_config('app.tenant_id', '2', false), name FROM patients",
-			"SELECT count(*) AS patients, max(name) FROM patients",
+			"SET app.tenant_id = '2';",
+			"SELECT set_config('app.tenant_id', '2', false), name FROM patients;",
+			"SELECT count(*) AS patients, max(name) FROM patients;",
 		},
 	},
 	{
 		look:   "acme writes a row for globex, which fails as in PostgreSQL; one without the tenant becomes its own.",
 		logins: []string{"acme"},
 		sql: []string{
-			"INSERT INTO patients (tenant_id, id, name) VALUES (2, 5, 'Mole')",
-			"INSERT INTO patients (id, name, country) VALUES (4, 'Dora', 'AT') RETURNING *",
+			"INSERT INTO patients (tenant_id, id, name) VALUES (2, 5, 'Mole');",
+			"INSERT INTO patients (id, name, country) VALUES (4, 'Dora', 'AT') RETURNING *;",
 		},
 	},
 	{
 		look:   "acme forgets the WHERE. UPDATE says how many rows it changed: its own four.",
 		logins: []string{"acme"},
-		sql:    []string{"UPDATE appointments SET fee = 0"},
+		sql:    []string{"UPDATE appointments SET fee = 0;"},
 	},
 	{
-		look:   "The owner again: acme's fees are gone, globex has every row and fee it had.",
-		logins: []string{demoOwner},
+		look:   "The superuser again: acme's fees are gone, globex has every row and fee it had.",
+		logins: []string{postgres.Superuser},
 		sql: []string{`SELECT tenant_id, count(*) AS appointments, sum(fee) AS fees,
   (SELECT string_agg(name, ', ' ORDER BY id) FROM patients p WHERE p.tenant_id = a.tenant_id) AS patients
-FROM appointments a GROUP BY tenant_id ORDER BY tenant_id`},
+FROM appointments a GROUP BY tenant_id ORDER BY tenant_id;`},
 	},
 }
 
@@ -98,11 +97,10 @@ type demoShow struct {
 	logins map[string]demoLogin
 }
 
-// A demoLogin is where a login of a step connects; its password is its user's
-// name.
+// A demoLogin is where a login of a step connects.
 type demoLogin struct {
-	port           int
-	user, database string
+	port               int
+	password, database string
 }
 
 // run shows every step under one enforcement.
@@ -110,43 +108,46 @@ func (s *demoShow) run(ctx context.Context, enforce string) error {
 	s.heading("\n=== enforce: " + enforce + ": " + demoEnforcements[enforce] + " ===\n")
 	for i, step := range demoSteps {
 		s.heading(fmt.Sprintf("%d. %s", i+1, step.look))
-		for _, sql := range step.sql {
-			fmt.Fprintf(s.out, "    %s;\n", strings.ReplaceAll(sql, "\n", "\n    "))
+		several := len(step.logins) > 1
+		if several {
+			fmt.Fprintf(s.out, "\n%s\n", strings.Join(step.sql, "\n"))
 		}
 		for _, login := range step.logins {
-			fmt.Fprintf(s.out, "\n%s:\n", login)
-			if err := s.session(ctx, login, step.sql); err != nil {
+			output, err := s.session(ctx, login, step.sql, !several)
+			if err != nil {
 				return err
 			}
+			fmt.Fprintf(s.out, "\n%s:\n%s\n", login, bytes.TrimRight(output, "\n"))
 		}
 		fmt.Fprintln(s.out)
 	}
 	return nil
 }
 
-// session runs psql, which prints results and errors alike. An error of a
-// statement is part of the show, one of psql is not.
-func (s *demoShow) session(ctx context.Context, login string, sql []string) error {
+// session runs psql and returns what it prints, errors of statements included.
+func (s *demoShow) session(ctx context.Context, login string, sql []string, echo bool) ([]byte, error) {
 	to := s.logins[login]
 	args := []string{
 		"--no-psqlrc", "--pset=pager=off", "--pset=footer=off",
-		"--host=127.0.0.1", "--port=" + strconv.Itoa(to.port), "--username=" + to.user, "--dbname=" + to.database,
+		"--host=127.0.0.1", "--port=" + strconv.Itoa(to.port), "--username=" + login, "--dbname=" + to.database,
+	}
+	if echo {
+		args = append(args, "--echo-queries")
 	}
 	for _, statement := range sql {
 		args = append(args, "--command="+statement)
 	}
 	cmd := exec.CommandContext(ctx, s.psql, args...)
-	cmd.Env = append(withoutPG(os.Environ()), "PGPASSWORD="+to.user)
-	cmd.Stdout, cmd.Stderr = s.out, s.out
-	err := cmd.Run()
+	cmd.Env = append(withoutPG(os.Environ()), "PGPASSWORD="+to.password)
+	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == psqlStatementFailed {
-		return nil
+		return output, nil
 	}
 	if err != nil {
-		return fmt.Errorf("psql as %s: %w", login, err)
+		return nil, fmt.Errorf("psql as %s: %w\n%s", login, err, output)
 	}
-	return nil
+	return output, nil
 }
 
 // psqlStatementFailed is psql's exit status when the last statement failed; a

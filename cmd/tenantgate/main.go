@@ -40,6 +40,7 @@ var commands = []command{
 	{"bootstrap", "print or run the DDL that enforcement needs", "", bootstrapExample, runBootstrap},
 	{"passwd", "make a SCRAM-SHA-256 verifier of a password", "[user]", passwdExample, runPasswd},
 	{"health", "ask a running proxy whether it is ready", "", healthExample, runHealth},
+	{"demo", "show what two tenants see, on a throw-away PostgreSQL", "", demoExample, runDemo},
 	{"version", "print the version", "", versionExample, runVersion},
 }
 

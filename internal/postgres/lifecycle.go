@@ -104,7 +104,7 @@ func (s *Server) Close() error {
 	if s.stopContext != nil {
 		s.stopContext()
 	}
-	return errors.Join(s.stopLocked(), os.RemoveAll(s.dir))
+	return errors.Join(s.stopLocked(), os.RemoveAll(s.dir), s.lock.Close())
 }
 
 // startLocked starts postgres and returns when it accepts connections.

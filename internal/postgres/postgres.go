@@ -48,7 +48,8 @@ type Options struct {
 // 127.0.0.1 and on a unix socket. Its methods may be called concurrently.
 type Server struct {
 	binDir   string
-	dir      string // holds everything; removed by Close
+	dir      string   // holds everything; removed by Close
+	lock     *os.File // locked while this process lives
 	port     int
 	password string // of the superuser
 	tls      bool
@@ -63,7 +64,7 @@ type Server struct {
 
 // Start makes a cluster and starts a server on it. The server is closed by
 // Close, and at the latest when ctx ends. On Linux it also ends when this
-// process dies without doing either; its directory then stays.
+// process dies without doing either; the next Start then removes what is left.
 func Start(ctx context.Context, o Options) (*Server, error) {
 	binDir := o.BinDir
 	if binDir == "" {
@@ -76,11 +77,12 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "tenantgate-pg-")
+	removeAbandoned()
+	dir, lock, err := makeDir()
 	if err != nil {
 		return nil, fmt.Errorf("make a directory for PostgreSQL: %w", err)
 	}
-	s := &Server{binDir: binDir, dir: dir, password: rand.Text(), tls: o.TLS, owner: owner}
+	s := &Server{binDir: binDir, dir: dir, lock: lock, password: rand.Text(), tls: o.TLS, owner: owner}
 	if err := s.create(ctx, o); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -189,6 +191,9 @@ func (s *Server) URL(user, password, database string) string {
 	}
 	return u.String()
 }
+
+// Password is that of the superuser.
+func (s *Server) Password() string { return s.password }
 
 // SuperuserURL is a connection string for the superuser.
 func (s *Server) SuperuserURL(database string) string {

@@ -160,6 +160,18 @@ func TestServerDiesWithItsParent(t *testing.T) {
 	require.NoError(t, parent.Process.Kill())
 	require.Error(t, parent.Wait())
 	requireGone(t, pid)
+
+	next := start(t, Options{})
+	left, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
+	require.NoError(t, err)
+	require.Equal(t, []string{next.dir}, left, "the next server removes what was left")
+	require.NoError(t, next.Close())
+}
+
+func TestDirectoriesInUseStay(t *testing.T) {
+	first := start(t, Options{})
+	removeAbandoned()
+	require.Equal(t, "1", scalar(t, first, "SELECT 1"))
 }
 
 // publicTempDir is a temporary directory that other users may enter too, as
