@@ -1,0 +1,111 @@
+package rewrite
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// A guard decides whether a tenant may send a statement at all, whatever the
+// enforcement. It is an allow list: of statements, nodes, functions,
+// operators, types, run-time parameters. Relations are resolved and refused by
+// the confiner, which runs in every enforcement too.
+type guard struct {
+	setting string // the tenant setting, folded
+}
+
+func newGuard(config *Config) (*guard, error) {
+	if config.Setting == "" {
+		return nil, errors.New("no name of the tenant setting")
+	}
+	return &guard{setting: foldASCII(config.Setting)}, nil
+}
+
+// check refuses a statement, or tells what kind it is. name is that of
+// Statement.Name. src is the whole text that the statement is part of.
+func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, err error) {
+	first, end := src.statement(raw)
+	at := place{sql: src.sql}
+	if first < len(src.tokens) {
+		at.offset = src.tokens[first].start
+	}
+	if err := checkNumbers(src, first, end, cat.ServerVersion); err != nil {
+		return 0, "", err
+	}
+	w := &walk{g: g, cat: cat, place: at}
+	switch v := raw.Stmt.GetNode().(type) {
+	case *pg_query.Node_SelectStmt:
+		if name, ok, err := w.setConfig(raw.Stmt); ok || err != nil {
+			return KindSet, name, err
+		}
+		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt,
+		*pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
+		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
+		*pg_query.Node_ConstraintsSetStmt, // ends with the transaction
+		*pg_query.Node_UnlistenStmt:       // nobody listens
+		return KindQuery, "", nil
+	case *pg_query.Node_TransactionStmt:
+		return g.transaction(v.TransactionStmt, at)
+	case *pg_query.Node_VariableSetStmt:
+		return g.set(v.VariableSetStmt, at)
+	case *pg_query.Node_VariableShowStmt:
+		return g.show(v.VariableShowStmt, at)
+	case *pg_query.Node_DeallocateStmt:
+		return KindDeallocate, v.DeallocateStmt.Name, nil
+	case *pg_query.Node_DiscardStmt:
+		return g.discard(v.DiscardStmt, at)
+	default:
+		return 0, "", refuseStatement(raw.Stmt, at)
+	}
+}
+
+// A place is where in a client's text something is: a byte offset. It becomes a
+// position only for an error, since counting characters takes time.
+type place struct {
+	sql    string
+	offset int
+}
+
+func (p place) position() int { return position(p.sql, p.offset) }
+
+// statement returns the tokens of one statement of a text: from first up to,
+// not including, end.
+func (s *source) statement(raw *pg_query.RawStmt) (first, end int) {
+	from, to := int(raw.StmtLocation), len(s.sql)
+	if raw.StmtLen > 0 {
+		to = from + int(raw.StmtLen)
+	}
+	index := func(offset int) int {
+		i, _ := slices.BinarySearchFunc(s.tokens, offset, func(t token, at int) int { return cmp.Compare(t.start, at) })
+		return i
+	}
+	return index(from), index(to)
+}
+
+// serverNumbers is the first version that reads numbers as the parser does:
+// 1_000 is 1 AS _000 to older ones, and 0x1F is 0 AS x1F.
+const serverNumbers = 160000
+
+// checkNumbers refuses numbers that this server reads otherwise than the
+// parser.
+func checkNumbers(src *source, first, end, serverVersion int) error {
+	if serverVersion >= serverNumbers {
+		return nil
+	}
+	for _, t := range src.tokens[first:end] {
+		if t.kind == tokenNumber && strings.ContainsAny(t.text(src.sql), "_xXoObB") {
+			return &UnsupportedError{
+				Rule: ruleLiteralNumber, Node: "the number " + t.text(src.sql),
+				Hint: "PostgreSQL before version 16 does not know it. Write it in plain digits.", Position: position(src.sql, t.start),
+			}
+		}
+	}
+	return nil
+}
