@@ -244,7 +244,7 @@ func (e *explanation) print(w io.Writer, sql string) {
 // pointer shows a line of the client's text with a caret under a position, as
 // psql does; nothing if the position is not in there.
 func pointer(sql string, position int) string {
-	const before, after = 50, 20 // characters shown on either side of the caret
+	const before, after = 50, 50 // characters shown on either side of the caret
 	runes := []rune(sql)
 	at := position - 1
 	if at < 0 || at > len(runes) {

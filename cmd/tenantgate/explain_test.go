@@ -104,7 +104,7 @@ func TestPointerMarksAPositionAsPsqlDoes(t *testing.T) {
 		{"SELECT\n\tä, x\nFROM t", 12, "LINE 2:  ä, x\n            ^\n"},
 		{"a\nb", 3, "LINE 2: b\n        ^\n"},
 		{"a\nb", 2, "LINE 1: a\n         ^\n"},
-		{long + "!" + long, 101, "LINE 1: ..." + strings.Repeat("x", 50) + "!" + strings.Repeat("x", 19) + "...\n" + strings.Repeat(" ", 61) + "^\n"},
+		{long + "!" + long, 101, "LINE 1: ..." + strings.Repeat("x", 50) + "!" + strings.Repeat("x", 49) + "...\n" + strings.Repeat(" ", 61) + "^\n"},
 		{"SELECT x", 0, ""},
 		{"SELECT x", 10, ""},
 		{"SELECT x", -1, ""},
