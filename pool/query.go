@@ -18,7 +18,14 @@ type Querier struct {
 }
 
 // NewQuerier returns a Querier without a connection.
-func NewQuerier(server *pgconn.Config) *Querier { return &Querier{server: server} }
+func NewQuerier(server *pgconn.Config) *Querier {
+	server = server.Copy()
+	if server.RuntimeParams == nil {
+		server.RuntimeParams = make(map[string]string)
+	}
+	server.RuntimeParams["client_encoding"] = "UTF8" // whatever the role or database say
+	return &Querier{server: server}
+}
 
 // Query runs one statement and returns its rows in text format; nil is NULL. A
 // connection that broke since the last call is replaced once.

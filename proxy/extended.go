@@ -57,7 +57,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if len(result.Statements) > 0 {
 		p.statement = &result.Statements[0]
 		text = p.statement.Text.SQL(p.key)
-		if ownKind(p.statement) {
+		if ownKind(p.statement) || p.statement.Copy != nil {
 			return s.refuse(&rewrite.UnsupportedError{
 				Rule: "message.extended",
 				Node: "this statement in the extended protocol",

@@ -48,6 +48,8 @@ type request struct {
 	refusal error     // awaitRefusal
 	fake    []byte    // replyFake
 	cut     bool      // awaitQuery: more of the client's message follows if it succeeds
+	copied  bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
+	tag     bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	upkeep  bool      // of settle and readBack: a failure is not the client's
 }
 
@@ -180,6 +182,7 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 		m.erred = true
 		return failed, nil, nil
 	case awaitSync: // a deferred constraint, at the commit that Sync brings
+		m.erred = true
 		return failed, nil, nil
 	default: // of the extended protocol: all up to Sync is lost
 	}

@@ -135,7 +135,9 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	}
 	switch typ {
 	case 'Z':
-		what, err = s.ready(req, body)
+		if what, err = s.ready(req, body); err == nil && req.tag && !s.erred {
+			what, instead = replace, appendReady(s.copyTag(), s.status)
+		}
 	case 't':
 		if req.hidden > 0 && what == pass {
 			instead, err = hideParameters(body, req.hidden)
@@ -143,6 +145,10 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 		}
 	case 'D':
 		err = s.ownRow(req, body)
+	case 'C':
+		if req.copied {
+			err = s.countInserted(body)
+		}
 	}
 	if err != nil {
 		return drop, nil, err
@@ -268,8 +274,6 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		}
 		bytes, err := refusal.Encode(nil)
 		return replace, bytes, err
-	case failed.reply != replyForward && failed.await != awaitTenant && failed.await != awaitBind && failed.await != awaitParse:
-		return drop, nil, fmt.Errorf("%w: %s in answer to a message of the proxy's own", errServerProtocol, msg.Code)
 	}
 	if !s.restate(&msg, failed) {
 		return pass, nil, nil

@@ -49,6 +49,7 @@ type session struct {
 	tenant   *auth.Tenant // nil until one is chosen
 
 	machine
+	copied     int                  // rows that a COPY has inserted
 	partial    int                  // bytes still to come of a message that is passed on in pieces
 	confined   bool                 // this transaction's server connection carries the tenant
 	statements map[string]*prepared // by the client's names; "" is the unnamed one

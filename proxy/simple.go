@@ -13,6 +13,14 @@ import (
 // the server fail the transaction, as a refused statement must.
 const refusedPortal = "tenantgate: refused"
 
+// severalStatements refuses what the proxy answers itself when it does not
+// come alone.
+var severalStatements = &rewrite.UnsupportedError{
+	Rule: "message.several",
+	Node: "this statement together with others in one message",
+	Hint: "Send it alone.",
+}
+
 // A sentText is what one Query message to the server holds, statement by
 // statement, so that positions can be led back to the client's text.
 type sentText struct {
@@ -70,6 +78,14 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		s.out = append(s.fakes(s.out), answer...)
 		s.out = appendReady(s.out, s.status)
 		return s.flush()
+	}
+	for i := range result.Statements {
+		if in := result.Statements[i].Copy; in != nil {
+			if len(result.Statements) > 1 {
+				return s.refuseSimple(severalStatements)
+			}
+			return s.copyFrom(ctx, in)
+		}
 	}
 	if len(result.Statements) == 0 && s.conn == nil {
 		s.out = appendReady(appendBare(s.fakes(s.out), 'I'), s.status)
@@ -215,11 +231,7 @@ func (s *session) ownStatement(result *rewrite.Result) ([]byte, error) {
 			continue
 		}
 		if len(result.Statements) > 1 {
-			return nil, &rewrite.UnsupportedError{
-				Rule: "message.several",
-				Node: "this statement together with others in one message",
-				Hint: "Send it alone.",
-			}
+			return nil, severalStatements
 		}
 		return s.answerOwn(st)
 	}

@@ -259,6 +259,7 @@ DELETE FROM nosuch;
 -- Errors.
 SELECT * FROM nosuch;
 SELECT nosuch FROM patients;
+--! rls rewrite both: 42501
 SELECT nosuch(1);
 SELECT 1 / 0 FROM patients;
 SELECT name::int FROM patients;

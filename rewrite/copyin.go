@@ -1,0 +1,81 @@
+package rewrite
+
+import (
+	"strconv"
+	"strings"
+)
+
+// A CopyFormat is the format of a COPY stream.
+type CopyFormat uint8
+
+// The formats.
+const (
+	CopyText CopyFormat = iota
+	CopyCSV
+	CopyBinary
+)
+
+// A CopyHeader says whether a stream begins with a line of column names.
+type CopyHeader uint8
+
+// The settings of HEADER.
+const (
+	HeaderNone CopyHeader = iota
+	HeaderSkip
+	HeaderMatch // the names must be those of the columns
+)
+
+// A CopyIn says how to read the rows of COPY FROM STDIN, and what to do with
+// them: each becomes the parameters of an INSERT, which is confined like any
+// other. So it works on tables with policies too, where COPY itself does not.
+type CopyIn struct {
+	Format                   CopyFormat
+	Delimiter, Quote, Escape byte
+	Null                     string
+	Header                   CopyHeader
+	Columns                  []CopyColumn // of the stream
+	schema, table            string
+}
+
+// A CopyColumn is one column of a COPY stream.
+type CopyColumn struct {
+	Name                string
+	forceNull, forceNot bool
+}
+
+// ForceNull reports whether column i is NULL for the null string in quotes, too.
+func (in *CopyIn) ForceNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNull }
+
+// ForceNotNull reports whether column i is never NULL.
+func (in *CopyIn) ForceNotNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNot }
+
+// Insert is the INSERT of that many rows, whose values are parameters in the
+// order of the stream. It has to be confined before it is sent.
+func (in *CopyIn) Insert(rows int) string {
+	var sql strings.Builder
+	sql.WriteString("INSERT INTO " + quoteName(in.schema, in.table) + " (")
+	for i, c := range in.Columns {
+		if i > 0 {
+			sql.WriteString(", ")
+		}
+		sql.WriteString(quoteIdent(c.Name))
+	}
+	// COPY writes identity columns whatever they are generated.
+	sql.WriteString(") OVERRIDING SYSTEM VALUE VALUES ")
+	n := 0
+	for row := range rows {
+		if row > 0 {
+			sql.WriteString(", ")
+		}
+		sql.WriteByte('(')
+		for i := range in.Columns {
+			if i > 0 {
+				sql.WriteString(", ")
+			}
+			n++
+			sql.WriteString("$" + strconv.Itoa(n))
+		}
+		sql.WriteByte(')')
+	}
+	return sql.String()
+}
