@@ -137,7 +137,7 @@ func (s *demoShow) session(ctx context.Context, login string, sql []string, echo
 	for _, statement := range sql {
 		args = append(args, "--command="+statement)
 	}
-	cmd := exec.CommandContext(ctx, s.psql, args...)
+	cmd := exec.CommandContext(ctx, s.psql, args...) // #nosec G204 -- the machine's psql, no shell
 	cmd.Env = append(withoutPG(os.Environ()), "PGPASSWORD="+to.password)
 	output, err := cmd.CombinedOutput()
 	var exit *exec.ExitError
