@@ -32,6 +32,8 @@ const (
 
 // Object ids of pg_type that mean the same in every database.
 const (
+	oidChar    = 18
+	oidName    = 19
 	oidInt8    = 20
 	oidInt2    = 21
 	oidInt4    = 23

@@ -20,6 +20,7 @@ type confiner struct {
 
 	splices     []splice
 	checks      []Check
+	copyIn      *CopyIn // what COPY FROM STDIN is turned into
 	bound       []boundValue
 	resolved    map[*pg_query.RangeVar]*catalog.Relation // what names mean; common table expressions are missing
 	unqualified map[*pg_query.RangeVar]bool              // names that the client wrote without a schema

@@ -9,8 +9,8 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
-// copyStmt confines COPY TO STDOUT. A table becomes the query that reads the
-// tenant's rows of it.
+// copyStmt confines COPY. To STDOUT a table becomes the query that reads the
+// tenant's rows of it; from STDIN each row becomes an INSERT.
 func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
 	at := s.Relation.GetLocation()
 	if s.IsProgram || s.Filename != "" {
@@ -21,9 +21,6 @@ func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
 			Position: c.position(at),
 		}
 	}
-	if s.IsFrom && c.config.Confine {
-		return c.refusal(ruleCopyFrom, "COPY FROM", "Use INSERT.", at)
-	}
 	if err := c.nodes(nil, s.Attlist, s.Options, one(s.WhereClause)); err != nil {
 		return err
 	}
@@ -31,7 +28,8 @@ func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
 		return c.nodes(nil, one(s.Query))
 	}
 	if s.IsFrom {
-		_, err := c.target(s.Relation)
+		in, err := c.copyFrom(s)
+		c.copyIn = in
 		return err
 	}
 	before := len(c.splices)

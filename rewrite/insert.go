@@ -259,6 +259,10 @@ func (c *confiner) onConflict(s *pg_query.InsertStmt, rel *catalog.Relation) err
 	if conflict == nil || conflict.Action != pg_query.OnConflictAction_ONCONFLICT_UPDATE {
 		return nil
 	}
+	if referenceName(s.Relation) == "excluded" {
+		return c.refusal(ruleAliasAmbiguous, `ON CONFLICT on a table that is called "excluded"`,
+			"Give the table another alias.", s.Relation.Location)
+	}
 	own := ownColumn(s.Relation, rel, true)
 	if err := c.assignments(conflict.TargetList, rel, s.Relation, own); err != nil {
 		return err

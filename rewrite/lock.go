@@ -34,7 +34,8 @@ func (c *confiner) locks(clauses []*pg_query.Node, from []*pg_query.Node) error 
 	return nil
 }
 
-// lockAll looks at all relations of a FROM clause, sub-selects included.
+// lockAll looks at all relations of a FROM clause, sub-selects included. Rows of
+// functions cannot be locked.
 func (c *confiner) lockAll(from []*pg_query.Node) error {
 	for _, n := range from {
 		var err error
@@ -92,7 +93,7 @@ func (c *confiner) lockNamed(n *pg_query.Node, name string) error {
 func (c *confiner) lock(rv *pg_query.RangeVar) error {
 	rel := c.resolved[rv]
 	if rel != nil && (rel.Class == catalog.Shared || rel.Class == catalog.System) {
-		return c.readOnly(rel, rv.Location)
+		return c.unlockable(rel, rv.Location)
 	}
 	return nil
 }

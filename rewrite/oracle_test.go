@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"strings"
@@ -258,4 +260,61 @@ func withTypes(t *testing.T, conn *pgconn.PgConn, sql string, args [][]byte, oid
 	}
 	require.NoError(t, err, sql)
 	return o
+}
+
+// queryCanceled is the SQLSTATE of what takes too long.
+const queryCanceled = "57014"
+
+// generated is how many statements the next test makes.
+var generated = flag.Int("generated", 200, "statements to generate")
+
+func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
+	o := newOracle(t)
+	for _, conn := range []*pgconn.PgConn{o.shared, o.alone} {
+		pgtest.Must(t, conn, "SET statement_timeout = '500ms'")
+		pgtest.Must(t, conn, "SET jit = off")
+	}
+	untouched := o.run(t, o.shared, func() []pgtest.Outcome { return nil }).others
+	g := &generator{Rand: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same statements every time
+	different, failed, refused, deparsed := 0, 0, 0, 0
+	for n := range *generated {
+		sql := g.statement()
+		want := o.run(t, o.alone, func() []pgtest.Outcome { return send(t, o.alone, sql, false, nil) })
+		if want.outcomes[0].Code == queryCanceled {
+			continue
+		}
+		if want.outcomes[0].Code != "" {
+			failed++ // a subquery of several rows, a name that is ambiguous
+			if _, err := o.rewriter.Rewrite(Request{SQL: sql}, o.catalog); err != nil {
+				refused++
+				continue
+			}
+			got := o.run(t, o.shared, func() []pgtest.Outcome { return o.confined(t, sql, false, nil) })
+			require.NotEmpty(t, got.outcomes[0].Code, "%d: %s\nfails for one tenant alone: %s", n, sql, want.outcomes[0].Message)
+			continue
+		}
+		for _, extended := range []bool{false, true} {
+			result, err := o.rewriter.Rewrite(Request{SQL: sql, Extended: extended}, o.catalog)
+			require.NoError(t, err, "%d: %s", n, sql)
+			text := result.Statements[0].Text.SQL(goldenKey)
+			if len(result.Statements[0].Text.edits) == 0 {
+				deparsed++
+			}
+			got := o.run(t, o.shared, func() []pgtest.Outcome { return o.confined(t, sql, extended, nil) })
+			if got.outcomes[0].Code == queryCanceled {
+				continue
+			}
+			require.Equal(t, sorted(want.outcomes, false), sorted(got.outcomes, false), "%d: %s\n\n%s", n, sql, text)
+			require.Equal(t, want.own, got.own, "%d: %s\n\n%s", n, sql, text)
+			require.Equal(t, untouched, got.others, "%d: %s\n\n%s", n, sql, text)
+		}
+		bare := o.run(t, o.shared, func() []pgtest.Outcome { return send(t, o.shared, sql, false, nil) })
+		if !slices.EqualFunc(sorted(bare.outcomes, false), want.outcomes, equalOutcomes) {
+			different++
+		}
+	}
+	t.Logf("%d statements: %d would answer otherwise if they were sent as they are; %d failed for one tenant alone (%d of them refused); %d texts deparsed",
+		*generated, different, failed, refused, deparsed)
+	require.Less(t, failed*3, *generated, "most statements should have an answer")
+	require.Greater(t, different*3, *generated, "the rows should tell a confined statement from one that is not")
 }

@@ -119,7 +119,12 @@ func (c *confiner) tenantType(rel *catalog.Relation, rv *pg_query.RangeVar) (cat
 	if i < 0 {
 		return catalog.Type{}, c.denied(rel, rv.Location)
 	}
-	return rel.Columns[i].Type, nil
+	t := rel.Columns[i].Type
+	if t.OID == oidChar || t.OID == oidName { // they cut long keys, which become equal
+		return t, c.refusal(ruleTenantType, fmt.Sprintf("a tenant column of type %q", t.Name),
+			"Give the tenant column another type, as text.", rv.Location)
+	}
+	return t, nil
 }
 
 // columnIndex finds a column by name; -1 if there is none.

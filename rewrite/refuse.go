@@ -23,6 +23,7 @@ const (
 	ruleRelationUnplanned        = "relation.unplanned"
 	ruleNameLength               = "name.length"
 	ruleNodeUnplanned            = "node.unplanned"
+	ruleTenantType               = "tenant.type"
 	ruleAliasAmbiguous           = "alias.ambiguous"
 	ruleInsertTenantExpression   = "insert.tenant_expression"
 	ruleInsertUnknownWidth       = "insert.unknown_width"
@@ -30,7 +31,6 @@ const (
 	ruleCurrentOf                = "statement.current_of"
 	ruleSelectInto               = "statement.select_into"
 	ruleMerge                    = "statement.merge"
-	ruleCopyFrom                 = "statement.copy_from"
 	ruleCopyTarget               = "copy.target"
 	ruleCopyColumns              = "copy.columns"
 	ruleCopyPartitioned          = "copy.partitioned"
@@ -64,12 +64,21 @@ func (c *confiner) denied(rel *catalog.Relation, offset int32) error {
 	}
 }
 
-// readOnly makes the error of a write to, or a lock of, what tenants share.
+// readOnly makes the error of a write to what tenants share.
 func (c *confiner) readOnly(rel *catalog.Relation, offset int32) error {
+	return c.sharedError(rel, "All tenants share the relation, and can only read it.", offset)
+}
+
+// unlockable makes the error of a lock of rows that tenants share.
+func (c *confiner) unlockable(rel *catalog.Relation, offset int32) error {
+	return c.sharedError(rel, "All tenants share the relation; lock the rows of others with FOR UPDATE OF.", offset)
+}
+
+func (c *confiner) sharedError(rel *catalog.Relation, hint string, offset int32) error {
 	return &ForbiddenError{
 		Rule:     ruleRelationSharedReadOnly,
 		Message:  fmt.Sprintf("permission denied for %s %s", kindWord(rel.Kind), rel.Name),
-		Hint:     "The relation is shared by all tenants, who can only read it; row locks can be limited with FOR UPDATE OF.",
+		Hint:     hint,
 		Position: c.position(offset),
 	}
 }

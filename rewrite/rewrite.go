@@ -51,6 +51,7 @@ type Statement struct {
 	Keys   []Key   // parameters that the proxy binds after the client's (Extended)
 	Checks []Check // what must hold for the tenant's key before the statement runs
 	Name   string  // run-time parameter of KindSet, KindReset, KindShow: lower case
+	Copy   *CopyIn // of COPY FROM STDIN, which has no Text
 	Value  string  // KindSet: the value, if it is a single constant
 }
 
@@ -154,7 +155,14 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	}
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
 	for _, raw := range stmts {
-		s, err := r.statement(req, cat, src, raw)
+		part := statementText{start: int(raw.StmtLocation), end: len(req.SQL)}
+		if raw.StmtLen > 0 {
+			part.end = part.start + int(raw.StmtLen)
+		}
+		if len(stmts) == 1 { // with what is around it
+			part = statementText{end: len(req.SQL)}
+		}
+		s, err := r.statement(req, cat, src, part, raw)
 		if err != nil {
 			return nil, err
 		}
@@ -163,13 +171,18 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	return result, nil
 }
 
+// A statementText is where a statement's text lies: byte offsets.
+type statementText struct {
+	start, end int
+}
+
 // statement guards and confines one statement of a text.
-func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, raw *pg_query.RawStmt) (Statement, error) {
+func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, part statementText, raw *pg_query.RawStmt) (Statement, error) {
 	kind, name, err := r.guard.check(raw, cat, src)
 	if err != nil {
 		return Statement{}, err
 	}
-	s := Statement{Kind: kind, Name: name}
+	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt)}
 	if req.Extended {
 		s.Params = max(len(req.ParamOIDs), src.highestParam())
 	}
@@ -179,6 +192,9 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, ra
 	c.declared = req.ParamOIDs
 	if err := c.dispatch(raw.Stmt); err != nil {
 		return Statement{}, err
+	}
+	if s.Copy = c.copyIn; s.Copy != nil {
+		return s, nil // its INSERTs are confined one by one
 	}
 	c.bindings()
 	if k.params {
@@ -192,7 +208,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, ra
 		}
 	}
 	s.Checks = c.checks
-	text, tree, err := r.prove(c, raw)
+	text, tree, err := r.prove(c, part, raw.Stmt)
 	if err != nil {
 		return Statement{}, err
 	}
@@ -224,28 +240,24 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 	return unsupportedNode(nodeName(n), -1)
 }
 
-// prove returns the text of a statement and its parsed tree, which is the tree
-// that the confiner meant. The spliced text comes first; if it is another
+// prove returns the text of a statement and its parsed tree, which is the one
+// that is meant. The spliced text comes first; if it is another
 // statement, the deparsed tree; and if that is one too, nothing is sent.
-func (r *Rewriter) prove(c *confiner, raw *pg_query.RawStmt) (Template, *pg_query.Node, error) {
+func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) (Template, *pg_query.Node, error) {
 	sql := c.source.sql
-	start, end := int(raw.StmtLocation), len(sql)
-	if raw.StmtLen > 0 {
-		end = start + int(raw.StmtLen)
-	}
-	if len(c.splices) == 0 && !c.unspliced && start == 0 && end == len(sql) {
-		text, _ := spliced(sql, start, end, nil)
-		return text, raw.Stmt, nil
+	if len(c.splices) == 0 && !c.unspliced && part.start == 0 && part.end == len(sql) {
+		text, _ := spliced(sql, part.start, part.end, nil)
+		return text, meant, nil
 	}
 	if !c.unspliced {
-		if text, ok := spliced(sql, start, end, c.splices); ok {
-			if tree, ok := r.same(text, raw.Stmt); ok {
+		if text, ok := spliced(sql, part.start, part.end, c.splices); ok {
+			if tree, ok := r.same(text, meant); ok {
 				return text, tree, nil
 			}
 		}
 	}
-	if text, ok := r.deparsed(raw.Stmt); ok {
-		if tree, ok := r.same(text, raw.Stmt); ok {
+	if text, ok := r.deparsed(meant); ok {
+		if tree, ok := r.same(text, meant); ok {
 			return text, tree, nil
 		}
 	}
@@ -253,7 +265,7 @@ func (r *Rewriter) prove(c *confiner, raw *pg_query.RawStmt) (Template, *pg_quer
 		Rule:     ruleUnproven,
 		Node:     "a statement that could not be rewritten with certainty",
 		Hint:     "Write the statement in a simpler way, and report it.",
-		Position: position(sql, start),
+		Position: position(sql, part.start),
 	}
 }
 
