@@ -390,7 +390,7 @@ func (b *binaryRows) next(data []byte, end bool) (fields [][]byte, rest []byte, 
 		return nil, nil, false, nil
 	}
 	fields, rest, ok, err = b.cut(data)
-	if err == nil && !ok && end && !b.done {
+	if err == nil && !ok && end && (len(data) > 0 || !b.begun) { // the end marker may be missing
 		err = badCopy("unexpected EOF in COPY data")
 	}
 	return fields, rest, ok, err
@@ -425,10 +425,7 @@ func (b *binaryRows) cut(data []byte) (fields [][]byte, rest []byte, ok bool, er
 	data = data[2:]
 	if count == -1 {
 		b.done = true
-		if len(data) > 0 {
-			return nil, nil, false, badCopy("received copy data after EOF marker")
-		}
-		return nil, nil, false, nil
+		return nil, data, true, nil
 	}
 	if count != b.columns {
 		return nil, nil, false, badCopy("row field count is %d, expected %d", count, b.columns)

@@ -121,6 +121,6 @@ func (s *session) confineTransaction() {
 
 // logRefusal notes a refused statement. The client's text is not logged.
 func (s *session) logRefusal(refusal error) {
-	e, _ := translate(refusal)
+	e, _ := Translate(refusal)
 	s.log.Info().Str("sqlstate", e.Code).Str("detail", e.Detail).Msg("statement refused")
 }

@@ -36,15 +36,17 @@ var (
 // errorResponse says err in PostgreSQL's terms. An error that is not listed is
 // XX000, and internal is true: the log gets it in full, the client nothing.
 func errorResponse(severity string, err error) (msg *pgproto3.ErrorResponse, internal bool) {
-	e, internal := translate(err)
+	e, internal := Translate(err)
 	return &pgproto3.ErrorResponse{
 		Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
 		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position),
 	}, internal
 }
 
-// translate is the table of errors.
-func translate(err error) (e *Error, internal bool) {
+// Translate says in PostgreSQL's terms what a client is told about err: it is
+// the table of errors. If the client is not to be told, internal is true and e
+// says only that.
+func Translate(err error) (e *Error, internal bool) {
 	var (
 		own         *Error
 		syntax      *rewrite.SyntaxError

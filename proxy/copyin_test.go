@@ -1,0 +1,197 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"tenantgate/internal/pgtest"
+	"tenantgate/internal/pgtest/clinic"
+)
+
+// copyOutcome runs COPY FROM STDIN in a transaction that is rolled back and
+// returns the tag or SQLSTATE, and what the table holds then.
+func copyOutcome(t *testing.T, conn *pgconn.PgConn, sql, data, table string) (result string, rows [][]string) {
+	t.Helper()
+	pgtest.Must(t, conn, "BEGIN")
+	// Small reads: rows are cut at any place.
+	tag, err := conn.CopyFrom(t.Context(), iotestSmall{strings.NewReader(data)}, sql)
+	result = tag.String()
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		result = pgErr.Code
+	} else {
+		require.NoError(t, err, sql)
+		rows = pgtest.Must(t, conn, "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+	}
+	pgtest.Must(t, conn, "ROLLBACK")
+	return result, rows
+}
+
+type iotestSmall struct{ io.Reader }
+
+func (r iotestSmall) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(len(p), 7)]) }
+
+// binaryCopy makes a stream in the binary format of one int and one text column.
+func binaryCopy(rows ...string) string {
+	b := append([]byte{}, binarySignature...)
+	b = append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+	for i, text := range rows {
+		b = append(b, 0, 2, 0, 0, 0, 4)
+		b = binary.BigEndian.AppendUint32(b, uint32(1000+i))
+		b = binary.BigEndian.AppendUint32(b, uint32(len(text)))
+		b = append(b, text...)
+	}
+	return string(append(b, 255, 255))
+}
+
+var copyCases = []struct{ sql, data, table string }{
+	{"COPY log_lines (level, line) FROM STDIN", "info\ta line\nwarn\tanother\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "info\tno newline at the end", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "a\tb\r\nc\td\r\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "esc\t\\\\ \\t \\n \\r \\101 \\x41 \\q \\b\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "end\tof data\n\\.\nignored\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "two\t\\\nlines\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "too few\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "too\tmany\tfields\n", "log_lines"},
+	{"COPY log_lines (level, line) FROM STDIN", "null\t\\N\n", "log_lines"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN", "N1\t\\N\nN2\t\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (NULL 'nil', DELIMITER '|')", "N1|nil\nN2|x|\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (NULL 'nil', DELIMITER '|')", "N1|nil\nN2|x\\|y\n", "legacy_codes"},
+	{"COPY legacy_codes (meaning, code) FROM STDIN CSV", "\"quoted, \"\"twice\"\"\",C90\n,C91\n\"\",C92\n\"two\nlines\",C93\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN WITH CSV HEADER", "any,header\nC90,x\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (FORMAT csv, HEADER match)", "code,meaning\nC90,x\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (FORMAT csv, HEADER match)", "code,other\nC90,x\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (FORMAT csv, QUOTE '''', ESCAPE '\\', DELIMITER ';')", "C90;'it\\'s'\nC91;pl'ai'n\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (FORMAT csv, NULL 'nil', FORCE_NULL (meaning))", "C90,nil\nC91,\"nil\"\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN (FORMAT csv, NULL 'nil', FORCE_NOT_NULL (meaning))", "C90,nil\nC91,\"nil\"\n", "legacy_codes"},
+	{"COPY legacy_codes (code, meaning) FROM STDIN CSV", "C90,\"open\n", "legacy_codes"},
+	{"COPY patients (id, name, tags, balance) FROM STDIN", "500\tNew\t{a,\"b c\"}\t1.5\n501\tNewer\t{}\t-2\n", "patients"},
+	{"COPY patients (id, name) FROM STDIN", "one\tbad number\n", "patients"},
+	{"COPY patients (id, name) FROM STDIN", "1\ttwice\n", "patients"},
+	{"COPY patients (id, name, country) FROM STDIN", "500\tnowhere\tXX\n", "patients"},
+	{"COPY patients (id, name, email) FROM STDIN", "500\tbad\tnonsense\n", "patients"},
+	{"COPY patients (id, name) FROM STDIN (FORMAT binary)", binaryCopy("a", "b"), "patients"},
+	{"COPY patients (id, name) FROM STDIN BINARY", "nonsense, and some more of it", "patients"},
+	{"COPY patients (tenant_id, id, name) FROM STDIN", "1\t500\town key\n", "patients"},
+	{"COPY patients FROM STDIN", "1\t500\tall columns\t2000-01-01\ta@b.org\tDE\t1\t{}\n", "patients"},
+	{"COPY settings FROM STDIN", "colour\t1\tblue\n", "settings"},
+	{"COPY invoices (id, number, patient_id, issued, net) FROM STDIN", "900\tn1\t1\t2026-01-01\t5\n", "invoices"},
+	{"COPY invoices (number, patient_id, issued, net, gross) FROM STDIN", "n1\t1\t2026-01-01\t5\t6\n", "invoices"},
+	{"COPY events (id, at, kind) FROM STDIN", "900\t2026-02-03\tx\n901\t2030-02-03\ty\n", "events"},
+	{"COPY \"Order\" (\"Id\", \"user\") FROM STDIN", "90\tu\n", `"Order"`},
+	{"COPY billing.payments (id, received, amount) FROM STDIN", "90\t2026-01-01\t5\n", "billing.payments"},
+	{"COPY appointments (id, patient_id, starts, room) FROM STDIN", "900\t1\t2026-01-01\ttoo long for the column\n", "appointments"},
+}
+
+func TestCopyFromHasTheOutcomeOfADatabaseOfOneTenant(t *testing.T) {
+	c := clinic.New(t, 2)
+	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			conn := open(t, c, enforce, poolOf(1)).tenant("1")
+			for _, cc := range copyCases {
+				want, wantRows := copyOutcome(t, oracle, cc.sql, cc.data, cc.table)
+				got, gotRows := copyOutcome(t, conn, cc.sql, cc.data, cc.table)
+				if want == "42P10" {
+					want = "0A000" // columns that cannot be copied
+				}
+				require.Equal(t, want, got, "%s\n%s", cc.sql, cc.data)
+				require.Equal(t, wantRows, gotRows, "%s\n%s", cc.sql, cc.data)
+			}
+		})
+	}
+}
+
+func TestCopyFromCannotWriteAnotherTenantsKey(t *testing.T) {
+	c := clinic.New(t, 2)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, poolOf(1))
+			conn := g.tenant("1")
+			for _, data := range []string{"2\t500\tx\n", "1\t500\tx\n2\t501\ty\n", "\\N\t500\tx\n"} {
+				result, _ := copyOutcome(t, conn, "COPY patients (tenant_id, id, name) FROM STDIN", data, "patients")
+				require.Equal(t, "42501", result, data)
+			}
+			for sql, code := range map[string]string{
+				"COPY countries FROM STDIN":                              "42501",
+				"COPY audit_log FROM STDIN":                              "42501",
+				"COPY nosuch FROM STDIN":                                 "42P01",
+				"COPY pg_class FROM STDIN":                               "42501",
+				"COPY patients (id, name) FROM STDIN (ENCODING 'SJIS')":  "0A000",
+				"COPY patients (id, name) FROM STDIN (FREEZE)":           "0A000",
+				"COPY patients (id, name) FROM STDIN WHERE id > 3":       "0A000",
+				"COPY patients (id, nosuch) FROM STDIN":                  "0A000",
+				"COPY patients (id, name) FROM STDIN; SELECT 1":          "0A000",
+				"COPY patients (id, name) FROM '/etc/passwd'":            "42501",
+				"COPY patients (id, name) FROM PROGRAM 'cat /etc/hosts'": "42501",
+			} {
+				_, err := conn.CopyFrom(t.Context(), strings.NewReader("1\tx\n"), sql)
+				require.Equal(t, code, sqlState(t, err), sql)
+			}
+			pgtest.Must(t, conn, "SELECT count(*) FROM patients")
+		})
+	}
+}
+
+func TestCopyFromOutsideATransactionIsAllOrNothing(t *testing.T) {
+	c := clinic.New(t, 2)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, poolOf(1))
+			conn := g.tenant("1")
+			var data bytes.Buffer
+			for i := range 5000 {
+				fmt.Fprintf(&data, "bulk\t%s row %d\n", clinic.Mark("1"), i)
+			}
+			bad := data.String() + "bulk\n"
+			_, err := conn.CopyFrom(t.Context(), strings.NewReader(bad), "COPY log_lines (level, line) FROM STDIN")
+			require.Equal(t, "22P04", sqlState(t, err))
+			require.Equal(t, [][]string{{"0"}}, pgtest.Must(t, conn, "SELECT count(*) FROM log_lines WHERE level = 'bulk'"))
+			tag, err := conn.CopyFrom(t.Context(), &data, "COPY log_lines (level, line) FROM STDIN")
+			require.NoError(t, err)
+			require.Equal(t, "COPY 5000", tag.String())
+			require.Equal(t, [][]string{{"5000"}}, pgtest.Must(t, conn, "SELECT count(DISTINCT line) FROM log_lines WHERE level = 'bulk'"))
+			pgtest.Must(t, conn, "DELETE FROM log_lines WHERE level = 'bulk'")
+			_, err = conn.CopyFrom(t.Context(), failing{}, "COPY log_lines (level, line) FROM STDIN")
+			require.Error(t, err) // the client sent CopyFail
+			require.False(t, conn.IsClosed())
+			pgtest.Must(t, conn, "SELECT 1")
+		})
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, errors.New("disk is gone") }
+
+func TestPgxCopiesInBinary(t *testing.T) {
+	c := clinic.New(t, 2)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, poolOf(1))
+			conn, err := pgx.Connect(t.Context(), g.url("tenant2"))
+			require.NoError(t, err)
+			defer func() { _ = conn.Close(t.Context()) }()
+			var rows [][]any
+			for i := range 300 {
+				rows = append(rows, []any{1000 + i, fmt.Sprintf("patient %d", i), []string{"x", "y"}})
+			}
+			n, err := conn.CopyFrom(t.Context(), pgx.Identifier{"patients"}, []string{"id", "name", "tags"}, pgx.CopyFromRows(rows))
+			require.NoError(t, err)
+			require.EqualValues(t, 300, n)
+			tag, err := conn.Exec(t.Context(), "DELETE FROM patients WHERE tags = '{x,y}'")
+			require.NoError(t, err)
+			require.EqualValues(t, 300, tag.RowsAffected())
+		})
+	}
+}
