@@ -19,7 +19,7 @@ help: ## list the targets
 
 .PHONY: build
 build: ## bin/tenantgate
-	go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/tenantgate ./cmd/tenantgate
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/tenantgate ./cmd/tenantgate
 
 .PHONY: test
 test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
