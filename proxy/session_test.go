@@ -313,7 +313,7 @@ func TestShutdownLetsTransactionsEnd(t *testing.T) {
 // waitForError runs statements until the connection is told to end.
 func waitForError(t *testing.T, conn *pgconn.PgConn) error {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if err := conn.Ping(t.Context()); err != nil {
 			return err
 		}
