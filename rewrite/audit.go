@@ -55,6 +55,7 @@ var auditedNodes = func() map[string]bool {
 	for _, name := range strings.Fields(`
 		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt CopyStmt DeclareCursorStmt
 		FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt
+		UnlistenStmt ConstraintsSetStmt
 		Node RangeVar Alias JoinExpr RangeSubselect RangeFunction RangeTableSample RangeTableFunc
 		RangeTableFuncCol ColumnDef WithClause CommonTableExpr CTESearchClause CTECycleClause
 		ResTarget SortBy WindowDef GroupingSet LockingClause OnConflictClause InferClause IndexElem DefElem
@@ -118,6 +119,8 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 			return a.unconfined(n, env)
 		case *pg_query.LockingClause:
 			return nil // names FROM items, not relations
+		case *pg_query.ConstraintsSetStmt:
+			return nil // names constraints
 		case *pg_query.CurrentOfExpr:
 			return auditFailure("WHERE CURRENT OF")
 		}
@@ -707,18 +710,14 @@ func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) 
 	if err != nil {
 		return err
 	}
-	a := &auditor{
-		catalog: cat,
-		isKey: func(n *pg_query.Node, t catalog.Type) bool {
-			return isLiteralKey(n, key, t) || extended && isParamKey(n, t, func(int) bool { return true })
-		},
-		isChecked: func(n *pg_query.Node, _ *catalog.Relation, f family) bool {
-			value, isNull, ok := constantText(n)
-			if ok {
-				return !isNull && f.equal(value, key)
-			}
-			return extended && n.GetParamRef() != nil
-		},
+	a := &auditor{catalog: cat, isKey: literalKeys(key), isChecked: constantsOf(key)}
+	if extended {
+		a.isKey = func(n *pg_query.Node, t catalog.Type) bool {
+			return isLiteralKey(n, key, t) || isParamKey(n, t, func(int) bool { return true })
+		}
+		a.isChecked = func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
+			return n.GetParamRef() != nil || constantsOf(key)(n, rel, f)
+		}
 	}
 	for _, s := range stmts {
 		if err := a.audit(s.Stmt); err != nil {
@@ -726,6 +725,19 @@ func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) 
 		}
 	}
 	return nil
+}
+
+// literalKeys recognizes the key in the simple protocol.
+func literalKeys(key string) func(*pg_query.Node, catalog.Type) bool {
+	return func(n *pg_query.Node, t catalog.Type) bool { return isLiteralKey(n, key, t) }
+}
+
+// constantsOf recognizes constants that the server reads as the key.
+func constantsOf(key string) func(*pg_query.Node, *catalog.Relation, family) bool {
+	return func(n *pg_query.Node, _ *catalog.Relation, f family) bool {
+		value, isNull, ok := constantText(n)
+		return ok && !isNull && f.equal(value, key)
+	}
 }
 
 // isLiteralKey recognizes 'key'::schema.type.

@@ -43,7 +43,7 @@ func deparse(stmt *pg_query.Node) (string, error) {
 
 // maxExpansion bounds how many words and signs of a text the parse tree may
 // hold more than once.
-const maxExpansion = 1 << 20
+const maxExpansion = 1 << 16
 
 // checkExpansion bounds the size of the parse tree. The tree repeats the right
 // side of SET (a, b) = (...) for every column of the left side, and right
