@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -266,4 +267,16 @@ func TestSizesOutOfRangeAreRefused(t *testing.T) {
 		_, err := New(cfg)
 		require.Error(t, err)
 	}
+}
+
+func TestConnsOverTLSAreVerifiedAndLentAgain(t *testing.T) {
+	server := pgtest.Start(t, postgres.Options{TLS: true})
+	p := open(t, Config{Size: 1, Server: serverConfig(t, server.SuperuserURL("postgres"))}) // sslmode=verify-full
+	c := acquire(t, p, "a")
+	require.IsType(t, &tls.Conn{}, c.Net)
+	pid := c.PID
+	p.Release(c)
+	c = acquire(t, p, "a") // found silent below its TLS
+	require.Equal(t, pid, c.PID)
+	p.Release(c)
 }
