@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tenantgate/pool"
+	"tenantgate/rewrite"
 	"tenantgate/rewrite/catalog"
 )
 
@@ -27,6 +28,10 @@ const learnedSettings = 1000
 // A backend is one database as one role, which tenants' sessions share.
 type backend struct {
 	name, database string
+	alone          bool // one tenant's database: no rows are told apart there
+	confining      bool // the server has to know the tenant
+	rewriting      bool // statements get predicates
+	rewriter       *rewrite.Rewriter
 	pool           *pool.Pool
 	catalog        *catalog.Catalog
 	querier        *pool.Querier
@@ -44,8 +49,17 @@ type setting struct {
 
 // openBackend reads the catalog of a database and makes a pool for it. It
 // fails if the role can see past row-level security that is relied on.
-func (s *Server) openBackend(ctx context.Context, name string, cfg BackendConfig) (_ *backend, err error) {
-	b := &backend{name: name, database: cfg.Pool.Server.Database, querier: pool.NewQuerier(cfg.Pool.Server)}
+func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfig) (_ *backend, err error) {
+	b := &backend{
+		name: at.backend, database: at.database, alone: at.alone,
+		confining: !at.alone && s.cfg.Enforce != Rewrite,
+		rewriting: !at.alone && s.cfg.Enforce != RLS,
+		rewriter:  s.rewriter,
+		querier:   pool.NewQuerier(cfg.Pool.Server),
+	}
+	if at.alone {
+		b.rewriter = s.guardOnly
+	}
 	defer func() {
 		if err != nil {
 			b.querier.Close(ctx)
@@ -57,19 +71,21 @@ func (s *Server) openBackend(ctx context.Context, name string, cfg BackendConfig
 	if b.learned, err = simplelru.NewLRU[setting, map[string]string](learnedSettings, nil); err != nil {
 		return nil, fmt.Errorf("make memory of settings: %w", err)
 	}
-	if b.catalog, err = catalog.Open(ctx, b.querier, s.cfg.Catalog); err != nil {
+	catalogConfig := s.cfg.Catalog
+	catalogConfig.OneTenant = at.alone
+	if b.catalog, err = catalog.Open(ctx, b.querier, catalogConfig); err != nil {
 		return nil, fmt.Errorf("read catalog: %w", err)
 	}
 	snapshot := b.catalog.Snapshot()
-	if err := s.trust(snapshot); err != nil {
+	if err := b.trust(snapshot); err != nil {
 		return nil, err
 	}
 	for _, rule := range snapshot.DanglingRules() {
-		s.log.Warn().Str("backend", name).Str("database", b.database).Str("table", rule.String()).
+		s.log.Warn().Str("backend", b.name).Str("database", b.database).Str("table", rule.String()).
 			Msg("configured table does not exist")
 	}
 	poolConfig := cfg.Pool
-	poolConfig.Log = s.log.With().Str("backend", name).Str("database", b.database).Logger()
+	poolConfig.Log = s.log.With().Str("backend", b.name).Str("database", b.database).Logger()
 	poolConfig.Server = pinned(poolConfig.Server, snapshot.SearchPathSetting)
 	poolConfig.Server.AfterConnect = b.prepare
 	if b.pool, err = pool.New(poolConfig); err != nil {
@@ -80,12 +96,12 @@ func (s *Server) openBackend(ctx context.Context, name string, cfg BackendConfig
 }
 
 // trust refuses a role that policies do not hold.
-func (s *Server) trust(snapshot *catalog.Snapshot) error {
+func (b *backend) trust(snapshot *catalog.Snapshot) error {
 	role := snapshot.Role
 	switch {
 	case role.Superuser:
 		return fmt.Errorf("role %q is a superuser, whom nothing confines: give the backend a plain role", role.Name)
-	case role.BypassRLS && s.confining():
+	case role.BypassRLS && b.confining:
 		return fmt.Errorf("role %q has BYPASSRLS: policies do not hold it", role.Name)
 	case len(role.OwnsTables) > 0:
 		return fmt.Errorf("role %q owns tenanted tables (%s, …): an owner can take their policies away", role.Name, role.OwnsTables[0])

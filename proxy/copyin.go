@@ -46,7 +46,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if err != nil {
 		return s.refuseSimple(err)
 	}
-	if !s.confined && s.status != 'E' && s.server.confining() {
+	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
 	s.copied = 0

@@ -67,12 +67,6 @@ var ownStatements = map[string]string{
 	showStatement:   "SELECT pg_catalog.current_setting($1)",
 }
 
-// confining reports whether the server has to know the tenant.
-func (s *Server) confining() bool { return s.cfg.Enforce != Rewrite }
-
-// rewriting reports whether statements get predicates.
-func (s *Server) rewriting() bool { return s.cfg.Enforce != RLS }
-
 // key is the tenant's, or empty while none is chosen.
 func (s *session) key() string {
 	if s.tenant == nil {
@@ -85,7 +79,7 @@ func (s *session) key() string {
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
 	snapshot := s.backend.catalog.Snapshot()
-	result, err := s.server.rewriter.Rewrite(req, snapshot)
+	result, err := s.backend.rewriter.Rewrite(req, snapshot)
 	var undefined *rewrite.UndefinedTableError
 	if errors.As(err, &undefined) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
@@ -93,7 +87,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}
 		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
-			result, err = s.server.rewriter.Rewrite(req, newer)
+			result, err = s.backend.rewriter.Rewrite(req, newer)
 		}
 	}
 	if err != nil {

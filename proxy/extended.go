@@ -171,7 +171,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if err := s.checkBind(p, args); err != nil {
 		return s.refuse(err)
 	}
-	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.server.confining() {
+	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
 	msg, at := beginMessage(s.send, 'B')

@@ -112,7 +112,7 @@ func (g *gate) tenant(key string, params ...string) *pgconn.PgConn {
 
 // pool is the server connections' pool.
 func (g *gate) pool() *pool.Pool {
-	b, err := g.server.backendAt(context.Background(), placement{"main", g.database})
+	b, err := g.server.backendAt(context.Background(), placement{backend: "main", database: g.database})
 	require.NoError(g.t, err)
 	return b.pool
 }

@@ -313,7 +313,7 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 		changed = position != int(msg.Position)
 		msg.Position = int32(position)
 	}
-	if s.server.rewriting() && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") {
+	if s.backend.rewriting && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") {
 		// The key that a constraint names may be another tenant's.
 		msg.Detail = ""
 		changed = true

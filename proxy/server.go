@@ -49,12 +49,13 @@ type BackendConfig struct {
 // A Server accepts clients. New, Serve (which any number of listeners may run
 // at once), Shutdown or Close is the order of its life.
 type Server struct {
-	cfg      Config
-	log      zerolog.Logger
-	rewriter *rewrite.Rewriter
-	ctx      context.Context // of all sessions; ends with Close
-	cancel   context.CancelFunc
-	logins   chan struct{} // one for each client that is not authenticated yet
+	cfg       Config
+	log       zerolog.Logger
+	rewriter  *rewrite.Rewriter
+	guardOnly *rewrite.Rewriter // for databases of one tenant
+	ctx       context.Context   // of all sessions; ends with Close
+	cancel    context.CancelFunc
+	logins    chan struct{} // one for each client that is not authenticated yet
 
 	mu        sync.Mutex
 	closing   bool
@@ -70,6 +71,7 @@ type Server struct {
 // A placement is where tenants live.
 type placement struct {
 	backend, database string
+	alone             bool // of a tenant without a key, who is the only one there
 }
 
 // New checks cfg. Nothing is opened before Open or Serve.
@@ -95,13 +97,17 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, CacheBytes: cfg.CacheBytes})
+	if err != nil {
+		return nil, err
+	}
 	var seed [4]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("read random seed: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
-		cfg: cfg, log: cfg.Log, rewriter: rewriter, ctx: ctx, cancel: cancel,
+		cfg: cfg, log: cfg.Log, rewriter: rewriter, guardOnly: guardOnly, ctx: ctx, cancel: cancel,
 		logins:    make(chan struct{}, cfg.MaxLogins),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[uint32]*session),
@@ -115,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 // one shows before clients come.
 func (s *Server) Open(ctx context.Context) error {
 	for name, cfg := range s.cfg.Backends {
-		if _, err := s.backendAt(ctx, placement{name, cfg.Pool.Server.Database}); err != nil {
+		if _, err := s.backendAt(ctx, placement{backend: name, database: cfg.Pool.Server.Database}); err != nil {
 			return fmt.Errorf("backend %q: %w", name, err)
 		}
 	}
@@ -244,7 +250,7 @@ func (s *Server) backendOf(t *auth.Tenant) (*backend, error) {
 }
 
 func (s *Server) placementOf(t *auth.Tenant) placement {
-	at := placement{t.Backend, t.Database}
+	at := placement{backend: t.Backend, database: t.Database, alone: t.Key == ""}
 	if at.database == "" {
 		at.database = s.cfg.Backends[t.Backend].Pool.Server.Database
 	}
@@ -272,7 +278,7 @@ func (s *Server) backendAt(ctx context.Context, at placement) (*backend, error) 
 	}
 	cfg.Pool.Server = cfg.Pool.Server.Copy()
 	cfg.Pool.Server.Database = at.database
-	b, err := s.openBackend(ctx, at.backend, cfg)
+	b, err := s.openBackend(ctx, at, cfg)
 	if err != nil {
 		return nil, err
 	}

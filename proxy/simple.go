@@ -155,7 +155,7 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 // be first, and it ends with a transaction.
 func (s *session) cut(result *rewrite.Result) ([]piece, error) {
 	statements := result.Statements
-	if !s.server.confining() || len(statements) == 0 {
+	if !s.backend.confining || len(statements) == 0 {
 		return []piece{{sentText: sentText{statements, s.key()}}}, nil
 	}
 	var pieces []piece

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
 )
@@ -142,4 +143,34 @@ func TestProbesTellWhetherClientsCanBeServed(t *testing.T) {
 	require.Equal(t, http.StatusNotFound, get("/nothing"))
 	g.server.Close()
 	require.Equal(t, http.StatusServiceUnavailable, get("/readyz"))
+}
+
+func TestTenantWithADatabaseOfItsOwnHasAllOfIt(t *testing.T) {
+	c := clinic.New(t, 2)
+	own := c.Oracle(t, "2")
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, func(cfg *Config) {
+				authenticator, err := auth.New(auth.Config{
+					Tenants: []auth.Tenant{{ID: "alone", Backend: "main", Database: own}},
+					Logins:  []auth.Login{{User: "alone", Password: password, Tenants: []string{"alone"}}},
+				})
+				require.NoError(t, err)
+				cfg.Auth = authenticator
+			})
+			_, err := pgconn.Connect(t.Context(), g.url("alone"))
+			require.Equal(t, "3D000", sqlState(t, err))
+			g.database = own
+			conn := pgtest.Connect(t, g.url("alone"))
+			require.Equal(t, [][]string{{"2"}}, pgtest.Must(t, conn, "SELECT DISTINCT tenant_id FROM patients"))
+			require.Equal(t, [][]string{{"2"}}, pgtest.Extended(t, conn, "SELECT DISTINCT tenant_id FROM patients").Rows)
+			pgtest.Must(t, conn, "BEGIN")
+			pgtest.Must(t, conn, "INSERT INTO patients (id, name) VALUES (900, 'New')")
+			pgtest.Must(t, conn, "DELETE FROM log_lines")
+			pgtest.Must(t, conn, "ROLLBACK")
+			require.Equal(t, "42501", pgtest.Simple(t, conn, "SELECT * FROM audit_log")[0].Code)
+			require.Equal(t, "42501", pgtest.Simple(t, conn, "UPDATE countries SET name = 'x'")[0].Code)
+			require.Equal(t, "42501", pgtest.Simple(t, conn, "SET ROLE clinic_owner")[0].Code)
+		})
+	}
 }

@@ -46,6 +46,7 @@ type Config struct {
 	Column         string // a relation with this column is tenanted
 	Tables         []TableRule
 	UnlistedShared bool   // relations with neither column nor rule: Shared instead of Denied
+	OneTenant      bool   // all rows of the database are one tenant's: its tables are SharedReadWrite unless a rule denies or shares them
 	AllowFunctions []Name // functions outside pg_catalog that tenants may call
 	DenyFunctions  []Name // functions, pg_catalog's too, that they may not
 	Inspect        bool   // read what Bootstrap needs as well: policies, grants, indexes

@@ -104,7 +104,7 @@ func (c *classifier) addRule(i int, rule TableRule) error {
 		if rule.Column == "" {
 			rule.Column = c.cfg.Column
 		}
-		if !r.hasColumn(rule.Column) {
+		if !r.hasColumn(rule.Column) && !c.cfg.OneTenant {
 			return refuse("it has no column %s", quoteName(rule.Column))
 		}
 	case System:
@@ -141,11 +141,15 @@ func (c *classifier) classify(i int) {
 		classifyChild(r, parents, parents[tenanted].TenantColumn, rule, listed)
 	case listed && rule.Class == Denied:
 		r.deny("the configuration denies it")
-	case listed:
+	case c.cfg.OneTenant && (r.Kind == 'r' || r.Kind == 'p') && (!listed || rule.Class == Tenanted):
+		r.Class = SharedReadWrite
+	case listed && !c.cfg.OneTenant:
 		r.Class, r.TenantColumn = rule.Class, rule.Column
+	case listed && rule.Class != Tenanted:
+		r.Class = rule.Class
 	case r.Kind == 'S':
 		r.deny("it is a sequence")
-	case r.hasColumn(c.cfg.Column):
+	case r.hasColumn(c.cfg.Column) && !c.cfg.OneTenant:
 		r.Class, r.TenantColumn = Tenanted, c.cfg.Column
 	case c.cfg.UnlistedShared && (r.Kind == 'r' || r.Kind == 'p'):
 		r.Class = Shared
