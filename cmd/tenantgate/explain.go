@@ -136,11 +136,16 @@ func explain(ctx context.Context, cfg *Config, login Login, tenant Tenant, reque
 	}
 	querier := pool.NewQuerier(cfg.Home(tenant))
 	defer querier.Close(context.WithoutCancel(ctx))
-	snapshot, err := catalog.Load(ctx, querier, cfg.Catalog())
+	catalogConfig, rewriteConfig := cfg.Catalog(), cfg.Rewrite()
+	if alone := tenant.Key == ""; alone { // as the proxy treats a database of one tenant
+		catalogConfig.OneTenant = true
+		rewriteConfig.Confine, rewriteConfig.RequireRowSecurity = false, false
+	}
+	snapshot, err := catalog.Load(ctx, querier, catalogConfig)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", tenant.Backend, err)
 	}
-	rewriter, err := rewrite.New(cfg.Rewrite())
+	rewriter, err := rewrite.New(rewriteConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -156,6 +161,14 @@ func explain(ctx context.Context, cfg *Config, login Login, tenant Tenant, reque
 	}
 	for i := range result.Statements {
 		s := &result.Statements[i]
+		if s.Copy != nil { // its rows become this INSERT's parameters
+			request = rewrite.Request{SQL: s.Copy.Insert(1), Extended: true}
+			inserts, err := rewriter.Rewrite(request, snapshot)
+			if err != nil {
+				return nil, err
+			}
+			s = &inserts.Statements[0]
+		}
 		if err := s.CheckKey(tenant.Key); err != nil {
 			refused, err := refuse(err)
 			if err != nil {
@@ -175,7 +188,7 @@ func allow(cfg *Config, tenant Tenant, request rewrite.Request, s *rewrite.State
 	if len(s.Keys) == 0 && strings.Contains(request.SQL, a.SQL) {
 		a.Verdict = verdictPass
 	}
-	if cfg.Tenancy.Enforce != proxy.Rewrite && s.Kind == rewrite.KindQuery {
+	if cfg.Tenancy.Enforce != proxy.Rewrite && tenant.Key != "" && s.Kind == rewrite.KindQuery {
 		a.Before = fmt.Sprintf("SELECT pg_catalog.set_config(%s, %s, true)", quoted(cfg.Tenancy.Setting), quoted(tenant.Key))
 	}
 	for i := range s.Keys {
