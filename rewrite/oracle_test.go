@@ -28,6 +28,7 @@ type oracle struct {
 	shared   *pgconn.PgConn
 	alone    *pgconn.PgConn
 	contents string // a query for what all tables hold, by table
+	limit    string // statement_timeout of what is run
 }
 
 func newOracle(t *testing.T) *oracle {
@@ -97,9 +98,15 @@ func (o *oracle) run(t *testing.T, conn *pgconn.PgConn, exec func() []pgtest.Out
 	t.Helper()
 	pgtest.Must(t, conn, "BEGIN")
 	defer pgtest.Must(t, conn, "ROLLBACK")
+	if o.limit != "" {
+		pgtest.Must(t, conn, "SET LOCAL statement_timeout = '"+o.limit+"'")
+	}
 	r := run{outcomes: exec()}
 	if last := len(r.outcomes) - 1; last >= 0 && r.outcomes[last].Code != "" {
 		return r // the transaction has failed: there is nothing to look at
+	}
+	if o.limit != "" {
+		pgtest.Must(t, conn, "SET LOCAL statement_timeout = 0")
 	}
 	for _, row := range pgtest.Must(t, conn, o.contents) {
 		if row[1] == "t" {
@@ -266,14 +273,14 @@ func withTypes(t *testing.T, conn *pgconn.PgConn, sql string, args [][]byte, oid
 const queryCanceled = "57014"
 
 // generated is how many statements the next test makes.
-var generated = flag.Int("generated", 200, "statements to generate")
+var generated = flag.Int("generated", 150, "statements to generate")
 
 func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 	o := newOracle(t)
 	for _, conn := range []*pgconn.PgConn{o.shared, o.alone} {
-		pgtest.Must(t, conn, "SET statement_timeout = '500ms'")
 		pgtest.Must(t, conn, "SET jit = off")
 	}
+	o.limit = "500ms"
 	untouched := o.run(t, o.shared, func() []pgtest.Outcome { return nil }).others
 	g := &generator{Rand: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same statements every time
 	different, failed, refused, deparsed := 0, 0, 0, 0
@@ -317,4 +324,34 @@ func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 		*generated, different, failed, refused, deparsed)
 	require.Less(t, failed*3, *generated, "most statements should have an answer")
 	require.Greater(t, different*3, *generated, "the rows should tell a confined statement from one that is not")
+}
+
+func TestCursorReadsTheTenantsRows(t *testing.T) {
+	o := newOracle(t)
+	for _, extended := range []bool{false, true} {
+		var args [][]byte
+		condition := "id > 2"
+		if extended {
+			args, condition = [][]byte{[]byte("2")}, "id > $1"
+		}
+		declare := "DECLARE c SCROLL CURSOR FOR SELECT id, state FROM orders WHERE " + condition + " ORDER BY id"
+		rest := []string{"FETCH 2 FROM c", "MOVE LAST IN c", "FETCH BACKWARD ALL FROM c", "CLOSE c"}
+		want := o.run(t, o.alone, func() []pgtest.Outcome {
+			outcomes := send(t, o.alone, declare, extended, args)
+			for _, sql := range rest {
+				outcomes = append(outcomes, send(t, o.alone, sql, extended, nil)...)
+			}
+			return outcomes
+		})
+		got := o.run(t, o.shared, func() []pgtest.Outcome {
+			outcomes := o.confined(t, declare, extended, args)
+			for _, sql := range rest {
+				outcomes = append(outcomes, o.confined(t, sql, extended, nil)...)
+			}
+			return outcomes
+		})
+		require.Empty(t, want.outcomes[0].Code, want.outcomes[0].Message)
+		require.Equal(t, want.outcomes, got.outcomes)
+		require.Equal(t, want.own, got.own)
+	}
 }

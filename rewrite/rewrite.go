@@ -99,6 +99,9 @@ func New(config Config) (*Rewriter, error) {
 	return &Rewriter{config: config, cache: c, sample: newSample(), guard: g}, nil
 }
 
+// sampleDigits is how many random digits end the sample.
+const sampleDigits = 32
+
 // newSample makes the key that stands for all keys in a proof. It has what
 // could go wrong with quoting, and no client can guess it, so that its literal
 // is nowhere in a client's text.
@@ -107,7 +110,7 @@ func New(config Config) (*Rewriter, error) {
 // string literal, and what it holds shows in the tree as the value of one
 // constant and nowhere else.
 func newSample() string {
-	var random [16]byte
+	var random [sampleDigits / 2]byte
 	_, _ = rand.Read(random[:]) // it never fails
 	return `'"$1\' -- /* ` + hex.EncodeToString(random[:])
 }
@@ -234,7 +237,7 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.declareCursor(v.DeclareCursorStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
-		*pg_query.Node_DiscardStmt:
+		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:
 		return nil // they name no relations
 	}
 	return unsupportedNode(nodeName(n), -1)
@@ -299,6 +302,9 @@ func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
 		}
 	}
 	out.WriteString(sql[at:])
+	if strings.Contains(out.String(), r.sample[len(r.sample)-sampleDigits:]) {
+		return Template{}, false // a literal in a form that was not recognized
+	}
 	return newTemplate(out.String(), nil), true
 }
 
