@@ -161,6 +161,11 @@ var subSelectPlaces = []string{
 	"UPDATE feature_flags SET name = 'a' FROM (SELECT %s) s", "UPDATE feature_flags SET name = 'a' WHERE %s = 1", "UPDATE feature_flags SET name = 'a' RETURNING %s",
 	"DELETE FROM feature_flags USING (SELECT %s) s", "DELETE FROM feature_flags WHERE %s = 1", "DELETE FROM feature_flags RETURNING %s",
 	"COPY (SELECT %s) TO STDOUT", "DECLARE c CURSOR FOR SELECT %s",
+	"SELECT JSON_ARRAY(SELECT %s)", "SELECT JSON_ARRAY(%s, 1)", "SELECT JSON_OBJECT('a': %s)", "SELECT JSON_OBJECT(%s: 1)", "SELECT JSON_ARRAYAGG(%s ORDER BY 1)", "SELECT JSON_ARRAYAGG(1 ORDER BY %s)",
+	"SELECT JSON_OBJECTAGG('a': %s)", "SELECT JSON_OBJECTAGG('a': 1) FILTER (WHERE %s = 1)", "SELECT JSON_ARRAYAGG(1) OVER (PARTITION BY %s)", "SELECT %s::text IS JSON",
+	"SELECT 1 FROM XMLTABLE(XMLNAMESPACES(%s AS x), '/a' PASSING xmlparse(CONTENT 'a') COLUMNS a int PATH 'a')", "SELECT xmlexists('/a' PASSING xmlparse(CONTENT %s::text))",
+	"SELECT xmlroot(xmlparse(CONTENT 'a'), VERSION %s::text)", "SELECT xmlpi(name a, %s::text)", "SELECT 1 GROUP BY 1 HAVING GROUPING(%s) = 1", "SELECT (a.b).c[%s] FROM countries a",
+	"SELECT 1 FROM jsonb_to_record('{}') AS r (a int, b numeric(1, 1)) WHERE a = %s", "SELECT 1 FROM countries a (x, y) JOIN countries USING (code) WHERE %s = 1",
 	"SELECT lower(VARIADIC ARRAY[%s])", "SELECT make_interval(days => %s)", "SELECT extract(day FROM make_date(2024, 1, %s))", "SELECT substring('abc' FROM %s FOR 1)", "SELECT overlay('a' PLACING 'b' FROM %s)",
 	"SELECT trim(BOTH %s::text FROM 'a')", "SELECT position('a' IN %s::text)", "SELECT (make_date(1, 1, 1), make_date(1, 1, %s)) OVERLAPS (make_date(1, 1, 1), make_date(1, 1, 2))", "SELECT timestamp '2024-01-01' AT TIME ZONE %s::text",
 }

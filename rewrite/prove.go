@@ -1,0 +1,123 @@
+package rewrite
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// sampleDigits is how many random digits end the sample.
+const sampleDigits = 32
+
+// newSample makes the key that stands for all keys in a proof. It has what
+// could go wrong with quoting, and no client can guess it, so that its literal
+// is nowhere in a client's text.
+//
+// A proof with one key holds for all: every place of the key is one token, a
+// string literal, and what it holds shows in the tree as the value of one
+// constant and nowhere else.
+func newSample() string {
+	var random [sampleDigits / 2]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return `'"$1\' -- /* ` + hex.EncodeToString(random[:])
+}
+
+// prove returns the text of a statement and its parsed tree, which is the one
+// that is meant. The spliced text comes first; if it is another
+// statement, the deparsed tree; and if that is one too, nothing is sent.
+func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) (Template, *pg_query.Node, error) {
+	sql := c.source.sql
+	if len(c.splices) == 0 && !c.unspliced && part.start == 0 && part.end == len(sql) {
+		text, _ := spliced(sql, part.start, part.end, nil)
+		return text, meant, nil
+	}
+	if !c.unspliced {
+		if text, ok := spliced(sql, part.start, part.end, c.splices); ok {
+			if tree, ok := r.same(text, meant); ok {
+				return text, tree, nil
+			}
+		}
+	}
+	if text, ok := r.deparsed(meant); ok {
+		if tree, ok := r.same(text, meant); ok {
+			return text, tree, nil
+		}
+	}
+	return Template{}, nil, &UnsupportedError{
+		Rule:     ruleUnproven,
+		Node:     "a statement that could not be rewritten with certainty",
+		Hint:     "Write the statement in a simpler way, and report it.",
+		Position: position(sql, part.start),
+	}
+}
+
+// same parses a text and reports whether it is the one statement that is
+// meant.
+func (r *Rewriter) same(text Template, meant *pg_query.Node) (*pg_query.Node, bool) {
+	stmts, err := parse(text.SQL(r.sample))
+	if err != nil || len(stmts) != 1 || !equalTrees(stmts[0].Stmt, meant) {
+		return nil, false
+	}
+	return stmts[0].Stmt, true
+}
+
+// deparsed writes a statement from its tree. Where the text has come from is
+// not known then. The holes are the literals of the sample.
+func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
+	sql, err := deparse(stmt)
+	if err != nil {
+		return Template{}, false
+	}
+	tokens, err := lex(sql)
+	if err != nil {
+		return Template{}, false
+	}
+	var out strings.Builder
+	at, literal := 0, quoteLiteral(r.sample)
+	for _, t := range tokens {
+		if t.kind == tokenString && t.text(sql) == literal {
+			out.WriteString(sql[at:t.start] + holeMark)
+			at = t.end
+		}
+	}
+	out.WriteString(sql[at:])
+	if strings.Contains(out.String(), r.sample[len(r.sample)-sampleDigits:]) {
+		return Template{}, false // a literal in a form that was not recognized
+	}
+	return newTemplate(out.String(), nil), true
+}
+
+// auditor returns what audits one statement.
+func (r *Rewriter) auditor(cat *catalog.Snapshot, k *keys, checks []Check) *auditor {
+	return &auditor{
+		catalog: cat,
+		isKey: func(n *pg_query.Node, t catalog.Type) bool {
+			if !k.params {
+				return isLiteralKey(n, r.sample, t)
+			}
+			return isParamKey(n, t, func(number int) bool {
+				i := number - k.client - 1
+				return i >= 0 && i < len(k.types) && k.types[i] == t
+			})
+		},
+		isChecked: func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
+			value, isNull, constant := constantText(n)
+			param := int(n.GetParamRef().GetNumber())
+			for i := range checks {
+				check := &checks[i]
+				if check.table != rel.Name || check.family != f {
+					continue
+				}
+				if constant && check.param == 0 && check.null == isNull && check.value == value ||
+					param > 0 && check.param == param {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}
