@@ -10,7 +10,12 @@ import (
 )
 
 // guardCatalog is a small database with what the guard has to tell apart.
-func guardCatalog() *catalog.Snapshot {
+func guardCatalog() *catalog.Snapshot { return catalog.New(guardData(160000)) }
+
+// oldCatalog is the same on a server whose lexer is older than the parser's.
+func oldCatalog() *catalog.Snapshot { return catalog.New(guardData(150000)) }
+
+func guardData(serverVersion int) catalog.Data {
 	text := catalog.Type{OID: 25, Schema: schemaCatalog, Name: "text"}
 	columns := func(names ...string) (list []catalog.Column) {
 		for _, name := range names {
@@ -19,7 +24,7 @@ func guardCatalog() *catalog.Snapshot {
 		return list
 	}
 	data := catalog.Data{
-		ServerVersion: 160000,
+		ServerVersion: serverVersion,
 		SearchPath:    []string{"public"},
 		Relations: []catalog.Relation{
 			{Schema: "public", Name: "orders", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
@@ -27,6 +32,8 @@ func guardCatalog() *catalog.Snapshot {
 			{Schema: "public", Name: "customers", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
 				Columns: columns("tenant_id", "id", "name", "peers")},
 			{Schema: "public", Name: "countries", Kind: 'r', Class: catalog.Shared, Columns: columns("code", "name")},
+			{Schema: "public", Name: "child", Kind: 'r', Class: catalog.Shared, Columns: columns("what")},
+			{Schema: "public", Name: "events", Kind: 'r', Class: catalog.Shared, Columns: columns("what")},
 		},
 		Functions: []catalog.Function{
 			{Schema: "public", Name: "slugify", Args: 1, Kind: 'f', Allowed: true},
@@ -42,7 +49,7 @@ func guardCatalog() *catalog.Snapshot {
 			{Schema: "audit", Name: "mixed", Args: 1, Kind: 'f'},
 			{Schema: "public", Name: "Quoted", Args: 0, Kind: 'f', Allowed: true},
 		},
-		Operators:       []catalog.Name{{Schema: "public", Name: "+++"}, {Schema: "public", Name: "~~"}},
+		Operators:       []catalog.Name{{Schema: "public", Name: "@+@"}, {Schema: "public", Name: "##"}},
 		Types:           []catalog.TypeInfo{{Schema: "public", Name: "mood", Kind: 'e'}, {Schema: "public", Name: "pair", Kind: 'c'}},
 		DeniedFunctions: []catalog.Name{{Schema: schemaCatalog, Name: "repeat"}, {Name: "md5"}},
 		OtherColumns:    []string{"oid", "relname", "nspname"},
@@ -50,7 +57,7 @@ func guardCatalog() *catalog.Snapshot {
 	for name := range systemRelations {
 		data.Relations = append(data.Relations, catalog.Relation{Schema: name.Schema, Name: name.Name, Kind: 'r', Class: catalog.System})
 	}
-	return catalog.New(data)
+	return data
 }
 
 // guarded holds the Rewriters of all enforcements to one verdict: "" is pass.

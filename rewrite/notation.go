@@ -25,6 +25,24 @@ type notation struct {
 // name for certain.
 type origin func(column string) bool
 
+// A proof remembers what is proven of the columns of a name, so that many
+// references to many items of one name take linear time.
+type proof map[[2]string]bool
+
+// all reports whether there are origins and each has the column.
+func (p *proof) all(name, column string, origins []origin) bool {
+	key := [2]string{name, column}
+	proven, ok := (*p)[key]
+	if !ok {
+		proven = len(origins) > 0 && !slices.ContainsFunc(origins, func(o origin) bool { return !o(column) })
+		if *p == nil {
+			*p = make(proof)
+		}
+		(*p)[key] = proven
+	}
+	return proven
+}
+
 // reference notes what the name of a FROM item stands for.
 func (w *walk) reference(item string, o origin) {
 	if w.items == nil {
@@ -72,8 +90,7 @@ func (w *walk) dotted(item, name string, location int32) {
 
 // notation refuses a name behind a dot that is not proven to be a column.
 func (w *walk) notation(n *notation) error {
-	origins := w.items[n.item]
-	if n.item != "" && len(origins) > 0 && !slices.ContainsFunc(origins, func(o origin) bool { return !o(n.name) }) {
+	if n.item != "" && w.proven.all(n.item, n.name, w.items[n.item]) {
 		return nil
 	}
 	return w.forbid(ruleFunctionNotation, "permission denied for function "+n.name,
@@ -88,16 +105,12 @@ func (w *walk) rangeVar(rv *pg_query.RangeVar) error {
 		w.tables = true
 	}
 	if found {
-		w.reference(referenceName(rv), w.renamed(rv.Alias, w.columnsOf(rel)))
+		w.reference(referenceName(rv), renamed(rv.Alias, w.columnsOf(rel)))
 	}
 	if rv.Schemaname == "" { // it may be a common table expression, which may come later
-		w.reference(referenceName(rv), w.renamed(rv.Alias, func(column string) bool {
-			for _, o := range w.ctes[rv.Relname] {
-				if !o(column) {
-					return false
-				}
-			}
-			return found || len(w.ctes[rv.Relname]) > 0
+		w.reference(referenceName(rv), renamed(rv.Alias, func(column string) bool {
+			ctes := w.ctes[rv.Relname]
+			return found && len(ctes) == 0 || w.provenCTEs.all(rv.Relname, column, ctes)
 		}))
 	}
 	return nil
@@ -116,7 +129,7 @@ func (w *walk) columnsOf(rel *catalog.Relation) origin {
 
 // renamed is an origin below an alias. With a list of columns it is not known
 // which of the old ones are left.
-func (w *walk) renamed(a *pg_query.Alias, o origin) origin {
+func renamed(a *pg_query.Alias, o origin) origin {
 	if len(a.GetColnames()) == 0 {
 		return o
 	}
@@ -125,9 +138,11 @@ func (w *walk) renamed(a *pg_query.Alias, o origin) origin {
 
 // named is the origin with columns of these names.
 func named(names []*pg_query.Node) origin {
-	return func(column string) bool {
-		return slices.ContainsFunc(names, func(n *pg_query.Node) bool { return n.GetString_().GetSval() == column })
+	columns := make(map[string]bool, len(names))
+	for _, n := range names {
+		columns[n.GetString_().GetSval()] = true
 	}
+	return func(column string) bool { return columns[column] }
 }
 
 // insertStmt notes what excluded stands for.
@@ -139,7 +154,7 @@ func (w *walk) insertStmt(s *pg_query.InsertStmt) error {
 }
 
 func (w *walk) rangeSubselect(s *pg_query.RangeSubselect) error {
-	w.reference(s.Alias.GetAliasname(), w.renamed(s.Alias, w.outputs(s.Subquery)))
+	w.reference(s.Alias.GetAliasname(), renamed(s.Alias, w.outputs(s.Subquery)))
 	return nil
 }
 
@@ -172,26 +187,21 @@ func (w *walk) outputs(n *pg_query.Node) origin {
 	case *pg_query.Node_DeleteStmt:
 		targets = v.DeleteStmt.ReturningList
 	}
-	return func(column string) bool {
-		for _, n := range targets {
-			t := n.GetResTarget()
-			fields := t.GetVal().GetColumnRef().GetFields()
-			switch {
-			case t.GetName() != "":
-				if t.Name == column {
-					return true
-				}
-			case len(fields) == 0:
-			case fields[len(fields)-1].GetAStar() != nil:
-				if w.cat.HasColumn(column) {
-					return true
-				}
-			case fields[len(fields)-1].GetString_().GetSval() == column:
-				return true
-			}
+	columns, star := make(map[string]bool, len(targets)), false
+	for _, n := range targets {
+		t := n.GetResTarget()
+		fields := t.GetVal().GetColumnRef().GetFields()
+		switch {
+		case t.GetName() != "":
+			columns[t.Name] = true
+		case len(fields) == 0:
+		case fields[len(fields)-1].GetAStar() != nil:
+			star = true
+		default:
+			columns[fields[len(fields)-1].GetString_().GetSval()] = true
 		}
-		return false
 	}
+	return func(column string) bool { return columns[column] || star && w.cat.HasColumn(column) }
 }
 
 // rangeFunction notes what a function in FROM returns: it can be a row of any
@@ -215,7 +225,7 @@ func (w *walk) rangeTableFunc(f *pg_query.RangeTableFunc) error {
 	for _, n := range f.Columns {
 		names = append(names, stringNode(n.GetRangeTableFuncCol().GetColname()))
 	}
-	w.reference(f.Alias.GetAliasname(), w.renamed(f.Alias, named(names)))
+	w.reference(f.Alias.GetAliasname(), renamed(f.Alias, named(names)))
 	return nil
 }
 

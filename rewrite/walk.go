@@ -19,6 +19,8 @@ type walk struct {
 	items       map[string][]origin // what the names of FROM items stand for
 	ctes        map[string][]origin // common table expressions
 	notations   []notation          // names that may be calls in disguise
+	proven      proof               // of items
+	provenCTEs  proof
 }
 
 // A node decides about one message of the tree before what is below it. skip
@@ -77,11 +79,9 @@ func (w *walk) statement(n *pg_query.Node) error {
 	if err := w.node(n); err != nil {
 		return err
 	}
-	if w.tables {
-		for i := range w.catalogOnly {
-			return w.forbidFunction(ruleFunctionCatalogOnly, &w.catalogOnly[i],
-				"The function may be called alone, or over system catalogs, in a statement without other relations.")
-		}
+	if w.tables && len(w.catalogOnly) > 0 {
+		return w.forbidFunction(ruleFunctionCatalogOnly, &w.catalogOnly[0],
+			"The function may be called alone, or over system catalogs, in a statement without other relations.")
 	}
 	for i := range w.notations {
 		if err := w.notation(&w.notations[i]); err != nil {
