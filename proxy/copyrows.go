@@ -110,6 +110,7 @@ type textRows struct {
 	crlf    bool
 	known   bool // crlf is known: from the first line
 	done    bool // the end marker has come
+	scanned int  // bytes of an unfinished line that hold no end
 	fields  [][]byte
 	values  []byte
 }
@@ -141,9 +142,10 @@ func (t *textRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok
 
 // line cuts off one line: up to a newline that no backslash escapes.
 func (t *textRows) line(data []byte, end bool) (line, rest []byte, ok bool) {
-	for from := 0; ; {
+	for from := t.scanned; ; {
 		n := bytes.IndexByte(data[from:], '\n')
 		if n < 0 {
+			t.scanned = len(data)
 			return data, nil, end && len(data) > 0
 		}
 		at := from + n
@@ -151,6 +153,7 @@ func (t *textRows) line(data []byte, end bool) (line, rest []byte, ok bool) {
 			from = at + 1
 			continue
 		}
+		t.scanned = 0
 		line, rest = data[:at], data[at+1:]
 		if !t.known {
 			t.known, t.crlf = true, bytes.HasSuffix(line, []byte("\r"))
@@ -276,6 +279,9 @@ type csvRows struct {
 	crlf    bool
 	known   bool
 	done    bool
+	scanned int  // bytes of an unfinished record that hold no end
+	quoted  bool // at that place
+	escape  bool // the byte before it
 	fields  [][]byte
 	values  []byte
 }
@@ -306,19 +312,20 @@ func (r *csvRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok 
 
 // record finds the end of a record: a newline outside quotes.
 func (r *csvRows) record(data []byte, end bool) (length int, rest []byte, ok bool, err error) {
-	quoted, escape := false, false
-	for i, c := range data {
-		if quoted && c == r.in.Escape && r.in.Escape != r.in.Quote {
-			escape = !escape
+	for i := r.scanned; i < len(data); i++ {
+		c := data[i]
+		if r.quoted && c == r.in.Escape && r.in.Escape != r.in.Quote {
+			r.escape = !r.escape
 			continue
 		}
-		if c == r.in.Quote && !escape {
-			quoted = !quoted
+		if c == r.in.Quote && !r.escape {
+			r.quoted = !r.quoted
 		}
-		escape = false
-		if c != '\n' || quoted {
+		r.escape = false
+		if c != '\n' || r.quoted {
 			continue
 		}
+		r.scanned = 0
 		if !r.known {
 			r.known, r.crlf = true, i > 0 && data[i-1] == '\r'
 		}
@@ -328,7 +335,8 @@ func (r *csvRows) record(data []byte, end bool) (length int, rest []byte, ok boo
 		}
 		return length, data[i+1:], true, nil
 	}
-	if end && quoted {
+	r.scanned = len(data)
+	if end && r.quoted {
 		return 0, nil, false, badCopy("unterminated CSV quoted field")
 	}
 	return len(data), nil, end && len(data) > 0, nil
