@@ -171,26 +171,26 @@ func measure(m protoreflect.Message) (depth, size int) {
 // Pieces of statements: most sequences of them are no SQL, but all nesting
 // that the grammar knows can come of them.
 var (
-	operands = []string{
+	operandPieces = []string{
 		"a", "1", "b.and", "t.end", "(%s)", "f(%s, %s)", "CASE WHEN %s THEN %s ELSE %s END", "CASE %s WHEN %s THEN %s END", "(SELECT %s)",
 		"ARRAY[%s, %s]", "EXISTS (%q)", "ARRAY(%q)", "(%q)", "a[%s]", "(%s)[%s]", "(%s).b", "CAST(%s AS int)", "ROW(%s, %s)",
 		"count(*) FILTER (WHERE %s) OVER (PARTITION BY %s ORDER BY %s)", "COALESCE(%s, %s)", "EXTRACT(year FROM %s)", "JSON_ARRAY(%s)",
 		"JSON_OBJECT(%s : %s)", "XMLELEMENT(NAME a, %s)", "array_agg(%s ORDER BY %s)", "f(x => %s)", "JSON_ARRAYAGG(%s)",
 	}
-	suffixes = []string{
+	suffixPieces = []string{
 		" + %s", " AND %s", " OR %s", " = %s", "::int", " IS NULL", " ISNULL", " IS TRUE", ` COLLATE "C"`, " || %s", " BETWEEN 1 AND %s",
 		" NOT BETWEEN (%s) AND NOT %s", " IN (%s, %s)", " IN (%q)", " LIKE %s", " LIKE %s ESCAPE %s", " AT TIME ZONE %s", " SIMILAR TO %s",
 		" IS DISTINCT FROM %s", " OPERATOR(pg_catalog.+) %s", " = ANY (%q)", " = ANY (%s)", "", "", "",
 	}
-	prefixes = []string{"NOT ", "- ", "@ ", "", "", "", ""}
-	queries  = []string{
+	prefixPieces = []string{"NOT ", "- ", "@ ", "", "", "", ""}
+	queryPieces  = []string{
 		"SELECT %s", "SELECT %s, %s FROM %f WHERE %s", "VALUES (%s, %s), (%s, %s)", "%q UNION %q", "(%q) INTERSECT (%q)", "%q EXCEPT ALL %q",
 		"WITH x AS (%q) SELECT %s", "WITH x AS (%q), y AS (%q) SELECT %s FROM %f", "SELECT %s FROM %f, %f", "SELECT %s AS and, %s AS end FROM %f",
 		"SELECT %s GROUP BY ROLLUP (%s, %s) HAVING %s", "SELECT %s ORDER BY %s LIMIT (%s)",
 		"WITH x AS (INSERT INTO t %q ON CONFLICT (a) DO UPDATE SET (a, b) = (%q) WHERE %s RETURNING %s) SELECT %s",
 		"WITH x AS (UPDATE t SET a = %s, (b, c) = (%q) FROM %f WHERE %s RETURNING %s) SELECT %s", "WITH x AS (DELETE FROM t USING %f WHERE %s) SELECT %s",
 	}
-	items = []string{
+	itemPieces = []string{
 		"t", "t x", "%f JOIN %f ON %s", "%f CROSS JOIN t", "t LEFT JOIN %f USING (a)", "(%f JOIN %f ON %s) y", "(%q) z", "LATERAL (%q) z",
 		"f(%s) g", "ROWS FROM (f(%s), g(%s)) h", "XMLTABLE('x' PASSING %s COLUMNS a int DEFAULT %s)", "t TABLESAMPLE s (%s)",
 	}
@@ -219,15 +219,15 @@ func generate(r *rand.Rand, pattern string, budget *int) string {
 				b.WriteString("1")
 				continue
 			}
-			b.WriteString(generate(r, pick(prefixes)+pick(operands)+pick(suffixes)+pick(suffixes), budget))
+			b.WriteString(generate(r, pick(prefixPieces)+pick(operandPieces)+pick(suffixPieces)+pick(suffixPieces), budget))
 		case 'q':
 			if spent {
 				b.WriteString("SELECT 1")
 				continue
 			}
-			b.WriteString(generate(r, pick(queries), budget))
+			b.WriteString(generate(r, pick(queryPieces), budget))
 		case 'f':
-			b.WriteString(generate(r, pick(items), budget))
+			b.WriteString(generate(r, pick(itemPieces), budget))
 		}
 	}
 	return b.String()
