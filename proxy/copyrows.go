@@ -145,7 +145,9 @@ func (t *textRows) line(data []byte, end bool) (line, rest []byte, ok bool) {
 	for from := t.scanned; ; {
 		n := bytes.IndexByte(data[from:], '\n')
 		if n < 0 {
-			t.scanned = len(data)
+			if t.scanned = len(data); end {
+				t.scanned = 0
+			}
 			return data, nil, end && len(data) > 0
 		}
 		at := from + n
@@ -335,7 +337,9 @@ func (r *csvRows) record(data []byte, end bool) (length int, rest []byte, ok boo
 		}
 		return length, data[i+1:], true, nil
 	}
-	r.scanned = len(data)
+	if r.scanned = len(data); end {
+		r.scanned = 0
+	}
 	if end && r.quoted {
 		return 0, nil, false, badCopy("unterminated CSV quoted field")
 	}
