@@ -177,7 +177,7 @@ func (c *confiner) constant(n *pg_query.Node, v *pg_query.A_Const, t catalog.Typ
 			return c.unprovable(w, v.Location)
 		}
 	}
-	if c.copies == 0 {
+	if n := len(c.checks); c.copies == 0 && (n == 0 || c.checks[n-1] != check) {
 		c.checks = append(c.checks, check)
 	}
 	if check.family == familyExact {

@@ -33,15 +33,17 @@ type auditor struct {
 	isChecked func(n *pg_query.Node, rel *catalog.Relation, f family) bool
 }
 
-// A visible is one name of a common table expression, and those behind it.
+// A visible is the first few names of a WITH clause, and what is visible
+// around it.
 type visible struct {
-	name string
-	next *visible
+	places map[string]int // of the names in the clause
+	first  int            // so many of them are visible
+	around *visible
 }
 
 func (v *visible) has(name string) bool {
-	for ; v != nil; v = v.next {
-		if v.name == name {
+	for ; v != nil; v = v.around {
+		if place, ok := v.places[name]; ok && place < v.first {
 			return true
 		}
 	}
@@ -167,20 +169,27 @@ func (a *auditor) with(w *pg_query.WithClause, env *visible) (*visible, error) {
 	if w == nil {
 		return env, nil
 	}
-	if w.Recursive {
-		for _, n := range w.Ctes {
-			env = &visible{name: n.GetCommonTableExpr().GetCtename(), next: env}
+	places := make(map[string]int, len(w.Ctes))
+	for i, n := range w.Ctes {
+		if name := n.GetCommonTableExpr().GetCtename(); !hasKey(places, name) {
+			places[name] = i
 		}
 	}
-	for _, n := range w.Ctes {
-		if err := a.walk(reflect.ValueOf(n), env); err != nil {
+	for i, n := range w.Ctes {
+		before := &visible{places: places, first: i, around: env}
+		if w.Recursive {
+			before.first = len(w.Ctes)
+		}
+		if err := a.walk(reflect.ValueOf(n), before); err != nil {
 			return nil, err
 		}
-		if !w.Recursive {
-			env = &visible{name: n.GetCommonTableExpr().GetCtename(), next: env}
-		}
 	}
-	return env, nil
+	return &visible{places: places, first: len(w.Ctes), around: env}, nil
+}
+
+func hasKey(m map[string]int, key string) bool {
+	_, ok := m[key]
+	return ok
 }
 
 // lookup finds what a name means; nil is a common table expression. Whatever
@@ -247,9 +256,35 @@ func itemRelation(item *pg_query.Node) *pg_query.RangeVar {
 	return item.GetRangeVar()
 }
 
+// conjuncts are the conditions that must all hold, by the column that they
+// compare: what is no comparison of a column is left out.
+type conjuncts map[string][]*pg_query.Node
+
+// conjunctsOf takes a condition apart at the AND at its top.
+func conjunctsOf(where *pg_query.Node) conjuncts {
+	list := one(where)
+	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
+		list = b.Args
+	}
+	o := make(conjuncts)
+	for _, n := range list {
+		e := n.GetAExpr()
+		if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
+			continue
+		}
+		if path, ok := columnPath(e.Lexpr); ok {
+			o[pathKey(path)] = append(o[pathKey(path)], e.Rexpr)
+		}
+	}
+	return o
+}
+
+// pathKey makes one string of names; none of them holds a NUL.
+func pathKey(path []string) string { return strings.Join(path, "\x00") }
+
 // from goes over a FROM clause. Plain items of tenants' need their predicate
-// among the operands of the statement's WHERE.
-func (a *auditor) from(items []*pg_query.Node, where *pg_query.Node, env *visible) error {
+// among the conjuncts of the statement's WHERE.
+func (a *auditor) from(items []*pg_query.Node, where conjuncts, env *visible) error {
 	for _, item := range items {
 		if rv := itemRelation(item); rv != nil {
 			rel, err := a.lookup(rv, env)
@@ -270,28 +305,28 @@ func (a *auditor) from(items []*pg_query.Node, where *pg_query.Node, env *visibl
 	return nil
 }
 
-// hasPredicate reports whether a condition can only hold for a tenant's rows
-// of a relation.
-func (a *auditor) hasPredicate(where *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
-	if b := where.GetBoolExpr(); b != nil && b.Boolop == pg_query.BoolExprType_AND_EXPR {
-		for _, operand := range b.Args {
-			if a.isPredicate(operand, rv, rel) {
+// hasPredicate reports whether reference.tenant_column = key is among the
+// conjuncts, so that they hold for a tenant's rows of the relation alone.
+func (a *auditor) hasPredicate(where conjuncts, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
+	if rel.Class != catalog.Tenanted {
+		return false
+	}
+	column, ok := exposedTenantColumn(rv, rel)
+	if !ok {
+		return false
+	}
+	paths := [][]string{{rv.Relname, column}, {rv.Schemaname, rv.Relname, column}}
+	if name := rv.GetAlias().GetAliasname(); name != "" {
+		paths = [][]string{{name, column}}
+	}
+	for _, path := range paths {
+		for _, value := range where[pathKey(path)] {
+			if a.isKey(value, tenantColumnType(rel)) {
 				return true
 			}
 		}
-		return false
 	}
-	return a.isPredicate(where, rv, rel)
-}
-
-// isPredicate recognizes reference.tenant_column = key.
-func (a *auditor) isPredicate(n *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
-	e := n.GetAExpr()
-	if e == nil || rel.Class != catalog.Tenanted || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP ||
-		len(e.Name) != 1 || e.Name[0].GetString_().GetSval() != "=" {
-		return false
-	}
-	return a.isTenantColumn(e.Lexpr, rv, rel) && a.isKey(e.Rexpr, tenantColumnType(rel))
+	return false
 }
 
 // tenantColumnType is the type of the tenant column; the zero Type matches no
@@ -303,17 +338,6 @@ func tenantColumnType(rel *catalog.Relation) catalog.Type {
 		}
 	}
 	return catalog.Type{}
-}
-
-// isTenantColumn recognizes a qualified reference to the tenant column of a
-// FROM item.
-func (a *auditor) isTenantColumn(n *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation) bool {
-	path, ok := columnPath(n)
-	if !ok || len(path) < 2 {
-		return false
-	}
-	exposed, ok := exposedTenantColumn(rv, rel)
-	return ok && path[len(path)-1] == exposed && refersTo(path[:len(path)-1], rv)
 }
 
 // columnPath is the names of a column reference without star.
@@ -387,7 +411,7 @@ func (a *auditor) filterJoin(j *pg_query.JoinExpr, env *visible) bool {
 		return false
 	}
 	rel, err := a.lookup(rv, env)
-	return err == nil && rel != nil && a.isPredicate(j.Quals, rv, rel)
+	return err == nil && rel != nil && j.Quals.GetAExpr() != nil && a.hasPredicate(conjunctsOf(j.Quals), rv, rel)
 }
 
 // isEmptySelect recognizes SELECT with nothing behind it: all fields but the
@@ -414,7 +438,7 @@ func (a *auditor) selectStmt(s *pg_query.SelectStmt, env *visible) error {
 	if s.IntoClause != nil {
 		return auditFailure("SELECT INTO")
 	}
-	if err := a.from(s.FromClause, s.WhereClause, env); err != nil {
+	if err := a.from(s.FromClause, conjunctsOf(s.WhereClause), env); err != nil {
 		return err
 	}
 	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "FromClause")
@@ -425,7 +449,8 @@ func (a *auditor) updateStmt(s *pg_query.UpdateStmt, env *visible) error {
 	if err != nil {
 		return err
 	}
-	rel, err := a.modified(s.Relation, s.WhereClause)
+	where := conjunctsOf(s.WhereClause)
+	rel, err := a.modified(s.Relation, where)
 	if err != nil {
 		return err
 	}
@@ -434,7 +459,7 @@ func (a *auditor) updateStmt(s *pg_query.UpdateStmt, env *visible) error {
 			return err
 		}
 	}
-	if err := a.from(s.FromClause, s.WhereClause, env); err != nil {
+	if err := a.from(s.FromClause, where, env); err != nil {
 		return err
 	}
 	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "Relation", "FromClause")
@@ -445,10 +470,11 @@ func (a *auditor) deleteStmt(s *pg_query.DeleteStmt, env *visible) error {
 	if err != nil {
 		return err
 	}
-	if _, err := a.modified(s.Relation, s.WhereClause); err != nil {
+	where := conjunctsOf(s.WhereClause)
+	if _, err := a.modified(s.Relation, where); err != nil {
 		return err
 	}
-	if err := a.from(s.UsingClause, s.WhereClause, env); err != nil {
+	if err := a.from(s.UsingClause, where, env); err != nil {
 		return err
 	}
 	return a.fields(reflect.ValueOf(s).Elem(), env, "WithClause", "Relation", "UsingClause")
@@ -456,7 +482,7 @@ func (a *auditor) deleteStmt(s *pg_query.DeleteStmt, env *visible) error {
 
 // modified returns the target of UPDATE and DELETE, whose rows the condition
 // has to confine.
-func (a *auditor) modified(rv *pg_query.RangeVar, where *pg_query.Node) (*catalog.Relation, error) {
+func (a *auditor) modified(rv *pg_query.RangeVar, where conjuncts) (*catalog.Relation, error) {
 	rel, err := a.target(rv)
 	if err != nil {
 		return nil, err

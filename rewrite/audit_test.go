@@ -135,6 +135,7 @@ func TestAuditRefusesWhatIsNotConfined(t *testing.T) {
 		"SELECT * FROM public.orders o JOIN public.countries c ON o.tenant_id = " + key,
 		"SELECT * FROM public.orders o LEFT JOIN (SELECT) AS x ON o.tenant_id = " + key,
 		"SELECT * FROM (public.orders o JOIN (SELECT) AS x ON o.tenant_id = " + key + " OR true)",
+		"SELECT * FROM (public.orders o JOIN (SELECT) AS x ON o.tenant_id = " + key + " AND (SELECT true FROM public.orders))",
 		"SELECT * FROM (public.orders o JOIN (SELECT 1) AS x ON o.tenant_id = " + key + ")",
 		"SELECT * FROM (public.orders o JOIN (SELECT FROM public.orders) AS x ON o.tenant_id = " + key + ")",
 		"SELECT * FROM (public.orders o NATURAL JOIN (SELECT) AS x)",

@@ -97,7 +97,7 @@ func (a *auditor) insertStmt(s *pg_query.InsertStmt, env *visible) error {
 			return err
 		}
 		if oc := s.OnConflictClause; oc != nil && oc.Action != pg_query.OnConflictAction_ONCONFLICT_NOTHING {
-			if referenceName(s.Relation) == "excluded" || !a.hasPredicate(oc.WhereClause, s.Relation, rel) {
+			if referenceName(s.Relation) == "excluded" || !a.hasPredicate(conjunctsOf(oc.WhereClause), s.Relation, rel) {
 				return auditFailure("ON CONFLICT on %s is not confined", writtenName(s.Relation))
 			}
 			if err := a.assignments(oc.TargetList, s.Relation, rel, true); err != nil {

@@ -80,36 +80,18 @@ func (s *source) withEnd(i int) int {
 		for s.is(i, "as") || s.is(i, "not") || s.is(i, "materialized") {
 			i++
 		}
-		i = s.skip(s.closing(i)+1, withItemEnd)
+		i = s.closing(i) + 1
+		if s.is(i, "search") { // SEARCH DEPTH FIRST BY a SET b
+			i = s.skip(i, func(s *source, i int) bool { return s.is(i, "set") }) + 2
+		}
+		if s.is(i, "cycle") { // CYCLE a SET b USING c
+			i = s.skip(i, func(s *source, i int) bool { return s.is(i, "using") }) + 2
+		}
 		if !s.punct(i, ",") {
 			return i
 		}
 		i++
 	}
-}
-
-// withItemEnd stops behind a common table expression with its SEARCH and CYCLE
-// clauses.
-func withItemEnd(s *source, i int) bool {
-	if s.punct(i, "(") || s.is(i, "select") || s.is(i, "values") || s.is(i, "table") {
-		return true
-	}
-	return s.punct(i, ",") && !s.searchList(i)
-}
-
-// searchList reports whether a comma is one of SEARCH DEPTH FIRST BY a, b or
-// CYCLE a, b.
-func (s *source) searchList(i int) bool {
-	for i--; i >= 0; i-- {
-		switch {
-		case s.is(i, "by"), s.is(i, "cycle"):
-			return true
-		case s.name(i) && !s.is(i, "set") && !s.is(i, "as"), s.punct(i, ","):
-		default:
-			return false
-		}
-	}
-	return false
 }
 
 // rows finds the rows of VALUES, which is token i: their brackets.

@@ -6,48 +6,52 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
+// A lockedItems says which items of a FROM clause are locked.
+type lockedItems struct {
+	all   bool
+	names map[string]bool // those that OF names
+}
+
 // locks refuses FOR UPDATE and the like on rows that all tenants share: one
 // could make the others wait. The FROM clause has been confined already.
 func (c *confiner) locks(clauses []*pg_query.Node, from []*pg_query.Node) error {
+	if len(clauses) == 0 {
+		return nil
+	}
+	locked := lockedItems{names: make(map[string]bool)}
 	for _, n := range clauses {
 		lock := n.GetLockingClause()
 		if lock == nil {
 			return unsupportedNode(nodeName(n), -1)
 		}
-		if len(lock.LockedRels) == 0 {
-			if err := c.lockAll(from); err != nil {
-				return err
-			}
-		}
+		locked.all = locked.all || len(lock.LockedRels) == 0
 		for _, name := range lock.LockedRels {
 			rv := name.GetRangeVar()
 			if rv == nil {
 				return unsupportedNode(nodeName(name), -1)
 			}
-			for _, item := range from {
-				if err := c.lockNamed(item, rv.Relname); err != nil {
-					return err
-				}
-			}
+			locked.names[rv.Relname] = true
 		}
 	}
-	return nil
+	return c.lockItems(from, locked)
 }
 
-// lockAll looks at all relations of a FROM clause, sub-selects included. Rows of
-// functions cannot be locked.
-func (c *confiner) lockAll(from []*pg_query.Node) error {
+// lockItems looks at the relations of a FROM clause that are locked. A lock of
+// a sub-select locks all that is in it. Rows of functions cannot be locked.
+func (c *confiner) lockItems(from []*pg_query.Node, locked lockedItems) error {
 	for _, n := range from {
 		var err error
 		switch v := n.GetNode().(type) {
 		case *pg_query.Node_RangeVar:
-			err = c.lock(v.RangeVar)
+			err = c.lock(v.RangeVar, locked)
 		case *pg_query.Node_RangeTableSample:
-			err = c.lock(v.RangeTableSample.Relation.GetRangeVar())
+			err = c.lock(v.RangeTableSample.Relation.GetRangeVar(), locked)
 		case *pg_query.Node_JoinExpr:
-			err = c.lockAll(one(v.JoinExpr.Larg, v.JoinExpr.Rarg))
+			err = c.lockItems(one(v.JoinExpr.Larg, v.JoinExpr.Rarg), locked)
 		case *pg_query.Node_RangeSubselect:
-			err = c.lockSelect(v.RangeSubselect.Subquery.GetSelectStmt())
+			if locked.all || locked.names[v.RangeSubselect.Alias.GetAliasname()] {
+				err = c.lockSelect(v.RangeSubselect.Subquery.GetSelectStmt())
+			}
 		}
 		if err != nil {
 			return err
@@ -65,34 +69,15 @@ func (c *confiner) lockSelect(s *pg_query.SelectStmt) error {
 			return err
 		}
 	}
-	return c.lockAll(s.FromClause)
+	return c.lockItems(s.FromClause, lockedItems{all: true})
 }
 
-// lockNamed looks for the FROM item that OF names.
-func (c *confiner) lockNamed(n *pg_query.Node, name string) error {
-	switch v := n.GetNode().(type) {
-	case *pg_query.Node_RangeVar:
-		if referenceName(v.RangeVar) == name {
-			return c.lock(v.RangeVar)
-		}
-	case *pg_query.Node_RangeTableSample:
-		return c.lockNamed(v.RangeTableSample.Relation, name)
-	case *pg_query.Node_JoinExpr:
-		if err := c.lockNamed(v.JoinExpr.Larg, name); err != nil {
-			return err
-		}
-		return c.lockNamed(v.JoinExpr.Rarg, name)
-	case *pg_query.Node_RangeSubselect:
-		if v.RangeSubselect.Alias.GetAliasname() == name {
-			return c.lockAll(one(n))
-		}
-	}
-	return nil
-}
-
-func (c *confiner) lock(rv *pg_query.RangeVar) error {
+func (c *confiner) lock(rv *pg_query.RangeVar, locked lockedItems) error {
 	rel := c.resolved[rv]
-	if rel != nil && (rel.Class == catalog.Shared || rel.Class == catalog.System) {
+	if rel == nil || rel.Class != catalog.Shared && rel.Class != catalog.System {
+		return nil
+	}
+	if locked.all || locked.names[referenceName(rv)] {
 		return c.unlockable(rel, rv.Location)
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
+	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 
@@ -103,13 +104,9 @@ func (c *confiner) predicate(rv *pg_query.RangeVar, rel *catalog.Relation, quali
 		path = []string{rel.Schema, rel.Name, column}
 	}
 	key := c.keys.form(t)
-	text := quoteIdent(path[0])
-	for _, part := range path[1:] {
-		text += "." + quoteIdent(part)
-	}
 	return condition{
 		node: operator("=", columnRef(path...), key.node()),
-		text: text + " = " + key.text,
+		text: quotePath(path) + " = " + key.text,
 	}, nil
 }
 
@@ -232,13 +229,11 @@ func (c *confiner) where(i int, conditions []condition, old bool) {
 	if c.copies > 0 {
 		return
 	}
-	text := ""
-	for n, p := range conditions {
-		if n > 0 {
-			text += " AND "
-		}
-		text += p.text
+	texts := make([]string, len(conditions))
+	for n := range conditions {
+		texts[n] = conditions[n].text
 	}
+	text := strings.Join(texts, " AND ")
 	s := c.source
 	end := s.skip(i, clauseEnd)
 	if !s.is(end, "where") {

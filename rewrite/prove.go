@@ -93,31 +93,29 @@ func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
 
 // auditor returns what audits one statement.
 func (r *Rewriter) auditor(cat *catalog.Snapshot, k *keys, checks []Check) *auditor {
-	return &auditor{
-		catalog: cat,
-		isKey: func(n *pg_query.Node, t catalog.Type) bool {
-			if !k.params {
-				return isLiteralKey(n, r.sample, t)
-			}
+	checked := make(map[Check]bool, len(checks))
+	for _, check := range checks {
+		check.text = false // how the value arrives
+		checked[check] = true
+	}
+	a := &auditor{catalog: cat, isKey: literalKeys(r.sample)}
+	if k.params {
+		a.isKey = func(n *pg_query.Node, t catalog.Type) bool {
 			return isParamKey(n, t, func(number int) bool {
 				i := number - k.client - 1
 				return i >= 0 && i < len(k.types) && k.types[i] == t
 			})
-		},
-		isChecked: func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
-			value, isNull, constant := constantText(n)
-			param := int(n.GetParamRef().GetNumber())
-			for i := range checks {
-				check := &checks[i]
-				if check.table != rel.Name || check.family != f {
-					continue
-				}
-				if constant && check.param == 0 && check.null == isNull && check.value == value ||
-					param > 0 && check.param == param {
-					return true
-				}
-			}
-			return false
-		},
+		}
 	}
+	a.isChecked = func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
+		check := Check{table: rel.Name, family: f, param: int(n.GetParamRef().GetNumber())}
+		if check.param <= 0 {
+			var constant bool
+			if check.value, check.null, constant = constantText(n); !constant {
+				return false
+			}
+		}
+		return checked[check]
+	}
+	return a
 }

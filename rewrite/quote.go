@@ -56,6 +56,15 @@ func quoteName(schema, name string) string {
 	return quoteIdent(schema) + "." + quoteIdent(name)
 }
 
+// quotePath writes a name of any number of parts.
+func quotePath(path []string) string {
+	quoted := make([]string, len(path))
+	for i, part := range path {
+		quoted[i] = quoteIdent(part)
+	}
+	return strings.Join(quoted, ".")
+}
+
 // quoteLiteral writes a string constant that reads the same whatever
 // standard_conforming_strings is. What is no text to PostgreSQL becomes NULL,
 // which equals no tenant column.

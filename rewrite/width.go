@@ -8,6 +8,9 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
+// maxTargets is how many columns a query can have: MaxTupleAttributeNumber.
+const maxTargets = 1664
+
 // sourceWidth counts the values of the rows of an INSERT without column list.
 func (c *confiner) sourceWidth(in *insertion) (int, error) {
 	width := -1
@@ -52,7 +55,9 @@ func (c *confiner) listWidth(s *pg_query.SelectStmt) (int, bool) {
 		if !ok {
 			return 0, false
 		}
-		width += len(columns)
+		if width += len(columns); width > maxTargets {
+			return 0, false
+		}
 	}
 	return width, true
 }
@@ -176,17 +181,13 @@ func (c *confiner) expandStars(in *insertion, l leaf) error {
 			continue
 		}
 		columns, ok := c.starColumns(l.stmt, target.Val)
-		if !ok || len(columns) == 0 {
+		if !ok || len(columns) == 0 || len(list)+len(columns) > maxTargets {
 			return c.unknownWidth(in)
 		}
 		var texts []string
 		for _, path := range columns {
 			list = append(list, resTarget("", columnRef(path...)))
-			var quoted []string
-			for _, part := range path {
-				quoted = append(quoted, quoteIdent(part))
-			}
-			texts = append(texts, strings.Join(quoted, "."))
+			texts = append(texts, quotePath(path))
 		}
 		c.expandStar(l, target, strings.Join(texts, ", "))
 	}
