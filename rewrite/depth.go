@@ -97,7 +97,7 @@ func treeBounds(sql string, tokens []token) (depth, size int) {
 			if prev.punct(sql, ".") || prev.is(sql, "as") {
 				continue // a name, whatever the word means elsewhere
 			}
-			b.word(depthWords[foldWord(sql, tok)])
+			b.word(depthWordOf(sql, tok))
 		case tokenQuoted, tokenString, tokenNumber, tokenParam:
 		}
 	}
@@ -241,17 +241,17 @@ var depthWords = map[string]depthWord{
 // maxDepthWord is the length of the longest of depthWords.
 const maxDepthWord = 9
 
-// foldWord returns a word in lower case, or "" for one too long to matter.
-func foldWord(sql string, tok token) string {
+// depthWordOf looks a word up, in whatever case it is written.
+func depthWordOf(sql string, tok token) depthWord {
 	var folded [maxDepthWord]byte
 	n := tok.end - tok.start
 	if n > maxDepthWord {
-		return ""
+		return wordOther
 	}
 	for i := range n {
 		folded[i] = lowerASCII(sql[tok.start+i])
 	}
-	return string(folded[:n])
+	return depthWords[string(folded[:n])]
 }
 
 func (b *bounds) word(w depthWord) {
