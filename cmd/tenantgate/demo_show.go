@@ -139,10 +139,13 @@ func (s *demoShow) session(ctx context.Context, login string, sql []string, echo
 	}
 	cmd := exec.CommandContext(ctx, s.psql, args...) // #nosec G204 -- the machine's psql, no shell
 	cmd.Env = append(withoutPG(os.Environ()), "PGPASSWORD="+to.password)
-	output, err := cmd.CombinedOutput()
+	output, err := cmd.CombinedOutput() // in the order in which a terminal would get it
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == psqlStatementFailed {
 		return output, nil
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("psql as %s: %w\n%s", login, err, output)

@@ -172,8 +172,9 @@ func (s *Server) Port() int {
 	return s.port
 }
 
-// SocketDir is the directory of the server's unix socket.
-func (s *Server) SocketDir() string { return s.dir }
+// Dir is the server's directory. Its unix socket is there, and Close removes
+// whatever else has been put there.
+func (s *Server) Dir() string { return s.dir }
 
 // BinDir is the directory of the server's programs.
 func (s *Server) BinDir() string { return s.binDir }

@@ -59,7 +59,7 @@ func TestDatabasesAreCopiedFromTemplates(t *testing.T) {
 
 func TestPasswordIsNeededOnBothListeners(t *testing.T) {
 	s := start(t, Options{})
-	for _, host := range []string{"127.0.0.1", s.SocketDir()} {
+	for _, host := range []string{"127.0.0.1", s.Dir()} {
 		_, err := pgconn.Connect(context.Background(), "host="+host+" port="+strconv.Itoa(s.Port())+" user=postgres password=wrong")
 		var pgErr *pgconn.PgError
 		require.ErrorAs(t, err, &pgErr, host)
