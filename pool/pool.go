@@ -192,24 +192,23 @@ func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
 // which nothing is outstanding. c must not be used again.
 func (p *Pool) Release(c *Conn) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.unlease(c)
 	if p.closed || c.buffered() || c.expired(time.Now()) {
 		p.discard(c)
 		p.dialForWaiters()
-		p.mu.Unlock()
 		return
 	}
 	p.offer(c)
-	p.mu.Unlock()
 }
 
 // Destroy closes a connection whose state is unknown. c must not be used again.
 func (p *Pool) Destroy(c *Conn) {
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.unlease(c)
 	p.discard(c)
 	p.dialForWaiters()
-	p.mu.Unlock()
 }
 
 // Close closes the idle connections at once and the leased ones when they come

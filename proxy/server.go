@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -288,9 +289,16 @@ func (s *Server) backendAt(ctx context.Context, at placement) (*backend, error) 
 	return b, nil
 }
 
-// serve does everything for one client connection, which it owns.
+// serve does everything for one client connection, which it owns. A panic, a
+// bug of ours, ends this client and no other.
 func (s *Server) serve(conn net.Conn) {
 	log := s.log.With().Str("client", conn.RemoteAddr().String()).Logger()
+	defer func() {
+		if bug := recover(); bug != nil {
+			log.Error().Any("panic", bug).Bytes("stack", debug.Stack()).Msg("client's connection ended by a panic")
+			_ = conn.Close()
+		}
+	}()
 	select {
 	case s.logins <- struct{}{}:
 	default:
@@ -298,8 +306,7 @@ func (s *Server) serve(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
-	served, err := s.start(s.ctx, conn, log)
-	<-s.logins
+	served, err := s.login(conn, log)
 	if err != nil {
 		_ = conn.Close()
 		if !quietEnd(err) {
@@ -312,6 +319,13 @@ func (s *Server) serve(conn net.Conn) {
 		return
 	}
 	served()
+}
+
+// login greets a client that holds a place among those not authenticated yet,
+// and gives the place up.
+func (s *Server) login(conn net.Conn, log zerolog.Logger) (served func(), err error) {
+	defer func() { <-s.logins }()
+	return s.start(s.ctx, conn, log)
 }
 
 // register gives a session or an operator's connection its process id.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -320,4 +321,27 @@ func waitForError(t *testing.T, conn *pgconn.PgConn) error {
 	}
 	t.Fatal("the connection was not ended")
 	return nil
+}
+
+func TestPanicEndsOneClientAndNoOther(t *testing.T) {
+	g := open(t, clinic.New(t, 2), RLS, func(cfg *Config) {
+		poolOf(1)(cfg)
+		cfg.Log = cfg.Log.Level(zerolog.Disabled)
+	})
+	one, two := g.tenant("1"), g.tenant("2")
+	pgtest.Must(t, one, "BEGIN")
+	pgtest.Must(t, one, "SELECT 1")
+	g.server.mu.Lock()
+	for _, s := range g.server.sessions {
+		if s.tenant.ID == "tenant1" {
+			s.mu.Lock()
+			s.statements = nil // what Parse will trip over
+			s.mu.Unlock()
+		}
+	}
+	g.server.mu.Unlock()
+	_, err := one.Prepare(t.Context(), "s", "SELECT 1", nil)
+	require.Error(t, err)
+	require.True(t, one.IsClosed())
+	require.Equal(t, [][]string{{"2"}}, pgtest.Must(t, two, "SELECT DISTINCT tenant_id FROM patients")) // over a new server connection
 }
