@@ -32,11 +32,11 @@ func newSample() string {
 func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) (Template, *pg_query.Node, error) {
 	sql := c.source.sql
 	if len(c.splices) == 0 && !c.unspliced && part.start == 0 && part.end == len(sql) {
-		text, _ := spliced(sql, part.start, part.end, nil)
+		text, _ := spliced(sql, part, nil)
 		return text, meant, nil
 	}
 	if !c.unspliced {
-		if text, ok := spliced(sql, part.start, part.end, c.splices); ok {
+		if text, ok := spliced(sql, part, c.splices); ok {
 			if tree, ok := r.same(text, meant); ok {
 				return text, tree, nil
 			}
@@ -51,7 +51,7 @@ func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) 
 		Rule:     ruleUnproven,
 		Node:     "a statement that could not be rewritten with certainty",
 		Hint:     "Write the statement in a simpler way, and report it.",
-		Position: position(sql, part.start),
+		Position: part.position,
 	}
 }
 

@@ -10,6 +10,7 @@ package rewrite
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 
@@ -136,13 +137,11 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 		return nil, &SyntaxError{Message: "cannot insert multiple commands into a prepared statement"}
 	}
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
+	var part statementText
 	for _, raw := range stmts {
-		part := statementText{start: int(raw.StmtLocation), end: len(req.SQL)}
-		if raw.StmtLen > 0 {
-			part.end = part.start + int(raw.StmtLen)
-		}
+		part = part.next(req.SQL, raw)
 		if len(stmts) == 1 { // with what is around it
-			part = statementText{end: len(req.SQL)}
+			part = statementText{end: len(req.SQL), position: 1}
 		}
 		s, err := r.statement(req, cat, src, part, raw)
 		if err != nil {
@@ -153,9 +152,20 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	return result, nil
 }
 
-// A statementText is where a statement's text lies: byte offsets.
+// A statementText is where a statement's text lies.
 type statementText struct {
-	start, end int
+	start, end int // byte offsets
+	position   int // of the start
+}
+
+// next returns where a statement behind this one lies.
+func (part statementText) next(sql string, raw *pg_query.RawStmt) statementText {
+	n := statementText{start: int(raw.StmtLocation), end: len(sql)}
+	if raw.StmtLen > 0 {
+		n.end = n.start + int(raw.StmtLen)
+	}
+	n.position = max(part.position, 1) + utf8.RuneCountInString(sql[part.start:n.start])
+	return n
 }
 
 // statement guards and confines one statement of a text.

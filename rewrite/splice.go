@@ -171,17 +171,17 @@ type extent struct {
 	first, last int
 }
 
-// spliced applies splices to the client's text between two byte offsets. It is
-// false if they do not lie there one behind the other.
-func spliced(sql string, start, end int, splices []splice) (Template, bool) {
+// spliced applies splices to a part of the client's text. It is false if they do
+// not lie there one behind the other.
+func spliced(sql string, part statementText, splices []splice) (Template, bool) {
 	slices.SortStableFunc(splices, func(a, b splice) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.rank, b.rank))
 	})
-	w := splicer{sql: sql, source: utf8.RuneCountInString(sql[:start]) + 1}
-	w.out.Grow(end - start + 64*len(splices))
-	at := start
+	w := splicer{sql: sql, source: part.position}
+	w.out.Grow(part.end - part.start + 64*len(splices))
+	at := part.start
 	for _, sp := range splices {
-		if sp.start < at || sp.end < sp.start || sp.end > end {
+		if sp.start < at || sp.end < sp.start || sp.end > part.end {
 			return Template{}, false
 		}
 		w.copy(sql[at:sp.start])
@@ -189,7 +189,7 @@ func spliced(sql string, start, end int, splices []splice) (Template, bool) {
 		w.drop(sql[sp.start:sp.end])
 		at = sp.end
 	}
-	w.copy(sql[at:end])
+	w.copy(sql[at:part.end])
 	return newTemplate(w.out.String(), w.edits), true
 }
 

@@ -190,7 +190,7 @@ func TestSubSelectIsFoundWhereverItCanStand(t *testing.T) {
 				continue
 			}
 			require.NoError(t, err, sql)
-			text, tree, err := r.prove(c, statementText{end: len(sql)}, stmts[0].Stmt)
+			text, tree, err := r.prove(c, statementText{end: len(sql), position: 1}, stmts[0].Stmt)
 			require.NoError(t, err, sql)
 			require.NotEmpty(t, text.edits, "deparsed: %s", sql)
 			require.Equal(t, 1+strings.Count(place, "orders"), len(text.holes), sql)
