@@ -148,6 +148,9 @@ func (s *session) lease(ctx context.Context) error {
 	if s.conn != nil {
 		return nil
 	}
+	if s.tenant == nil {
+		return errTenantUnknown
+	}
 	c, err := s.backend.pool.Acquire(ctx, s.tenant.ID)
 	if err != nil {
 		return err

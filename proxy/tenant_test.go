@@ -24,6 +24,9 @@ func TestLoginOfSeveralTenantsHasNoneUntilItChooses(t *testing.T) {
 			refused := pgtest.Simple(t, conn, own)[0]
 			require.Equal(t, "42501", refused.Code)
 			require.Contains(t, refused.Message, "a tenant must be chosen")
+			require.Equal(t, "42501", pgtest.Extended(t, conn, own).Code)
+			require.Equal(t, "42501", pgtest.Extended(t, conn, "").Code)
+			require.Equal(t, []pgtest.Outcome{{}}, pgtest.Simple(t, conn, ""))
 			for _, key := range []string{"1", "2", "1"} {
 				pgtest.Must(t, conn, "SET tenantgate.tenant = 'tenant"+key+"'")
 				require.Equal(t, [][]string{{"tenant" + key}}, pgtest.Must(t, conn, "SHOW tenantgate.tenant"))
