@@ -100,6 +100,9 @@ func treeBounds(sql string, tokens []token) (depth, size int) {
 			b.word(depthWordOf(sql, tok))
 		case tokenQuoted, tokenString, tokenNumber, tokenParam:
 		}
+		if len(b.levels) > maxDepth {
+			return len(b.levels), 0 // each weighs one at least
+		}
 	}
 	for len(b.levels) > 1 {
 		b.pop()
