@@ -89,8 +89,10 @@ func TestAllowedFunctionsAreNotVolatileButForAFew(t *testing.T) {
 
 func TestNoFunctionWithADangerousNameIsAllowed(t *testing.T) {
 	for name := range builtins.allowed {
-		for _, part := range []string{"_to_xml", "lo_", "pg_read", "pg_ls_", "pg_stat_", "_lock", "notify", "nextval", "setval", "currval",
-			"wal", "replication", "snapshot", "txid", "terminate", "cancel", "sleep", "dblink", "set_config", "_size"} {
+		for _, part := range []string{
+			"_to_xml", "lo_", "pg_read", "pg_ls_", "pg_stat_", "_lock", "notify", "nextval", "setval", "currval",
+			"wal", "replication", "snapshot", "txid", "terminate", "cancel", "sleep", "dblink", "set_config", "_size",
+		} {
 			if slices.Contains([]string{"pg_column_size", "pg_advisory_unlock_all"}, name) || part == "_size" && strings.HasPrefix(name, "pg_size") {
 				continue
 			}

@@ -27,10 +27,14 @@ func guardData(serverVersion int) catalog.Data {
 		ServerVersion: serverVersion,
 		SearchPath:    []string{"public"},
 		Relations: []catalog.Relation{
-			{Schema: "public", Name: "orders", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
-				Columns: columns("tenant_id", "id", "note", "total", "state", "time_out")},
-			{Schema: "public", Name: "customers", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
-				Columns: columns("tenant_id", "id", "name", "peers")},
+			{
+				Schema: "public", Name: "orders", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
+				Columns: columns("tenant_id", "id", "note", "total", "state", "time_out"),
+			},
+			{
+				Schema: "public", Name: "customers", Kind: 'r', Class: catalog.Tenanted, TenantColumn: "tenant_id",
+				Columns: columns("tenant_id", "id", "name", "peers"),
+			},
 			{Schema: "public", Name: "countries", Kind: 'r', Class: catalog.Shared, Columns: columns("code", "name")},
 			{Schema: "public", Name: "child", Kind: 'r', Class: catalog.Shared, Columns: columns("what")},
 			{Schema: "public", Name: "events", Kind: 'r', Class: catalog.Shared, Columns: columns("what")},

@@ -55,8 +55,10 @@ func TestLexCutsTextAsTheServerDoes(t *testing.T) {
 		{"$a$ $b$ $$ $a $a$b", []string{"s:$a$ $b$ $$ $a $a$", "w:b"}},
 		{"$ä_1$'$ä_1$", []string{"s:$ä_1$'$ä_1$"}},
 		{"$a$x$aa$a$", []string{"s:$a$x$aa$a$"}},
-		{"1 1.5 .5 1. 1e10 1.e-5 .5E+3 1_000 0x1F 0o17 0B101 0x_f",
-			strings.Split("n:1 n:1.5 n:.5 n:1. n:1e10 n:1.e-5 n:.5E+3 n:1_000 n:0x1F n:0o17 n:0B101 n:0x_f", " ")},
+		{
+			"1 1.5 .5 1. 1e10 1.e-5 .5E+3 1_000 0x1F 0o17 0B101 0x_f",
+			strings.Split("n:1 n:1.5 n:.5 n:1. n:1e10 n:1.e-5 n:.5E+3 n:1_000 n:0x1F n:0o17 n:0B101 n:0x_f", " "),
+		},
 		{"1..10", []string{"n:1", ".:..", "n:10"}},
 		{"1.5.5", []string{"n:1.5", "n:.5"}},
 		{"t.1", []string{"w:t", "n:.1"}},

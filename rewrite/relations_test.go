@@ -43,8 +43,10 @@ func TestRelationListsAndServersHaveTheSameRelations(t *testing.T) {
 func TestStatisticsSecretsAndActivityAreNotReadable(t *testing.T) {
 	for name, rule := range systemRelations {
 		require.NotEmpty(t, rule.reason)
-		for _, part := range []string{"pg_stat_", "pg_statio", "pg_stats", "authid", "shadow", "mapping", "largeobject", "locks",
-			"prepared", "cursors", "hba", "ident_file", "settings", "subscription", "replication", "seclabel", "foreign", "sequences"} {
+		for _, part := range []string{
+			"pg_stat_", "pg_statio", "pg_stats", "authid", "shadow", "mapping", "largeobject", "locks",
+			"prepared", "cursors", "hba", "ident_file", "settings", "subscription", "replication", "seclabel", "foreign", "sequences",
+		} {
 			if name.Schema == schemaCatalog && strings.Contains(name.Name, part) && name.Name != "pg_statistic_ext" {
 				require.False(t, rule.readable, name)
 			}

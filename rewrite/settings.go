@@ -197,13 +197,17 @@ func (g *guard) set(s *pg_query.VariableSetStmt, at place) (Kind, string, error)
 		}
 		value, ok := settingValue(s)
 		if !ok {
-			return 0, "", &UnsupportedError{Rule: ruleSettingForm, Node: "this form of SET " + s.Name,
-				Hint: "Write SET name = 'value'.", Position: at.position()}
+			return 0, "", &UnsupportedError{
+				Rule: ruleSettingForm, Node: "this form of SET " + s.Name,
+				Hint: "Write SET name = 'value'.", Position: at.position(),
+			}
 		}
 		if name == TenantParameter {
 			if s.IsLocal {
-				return 0, "", &UnsupportedError{Rule: ruleSettingForm, Node: "SET LOCAL " + s.Name,
-					Hint: "Write SET " + TenantParameter + " = 'tenant'.", Position: at.position()}
+				return 0, "", &UnsupportedError{
+					Rule: ruleSettingForm, Node: "SET LOCAL " + s.Name,
+					Hint: "Write SET " + TenantParameter + " = 'tenant'.", Position: at.position(),
+				}
 			}
 			return KindSet, name, nil
 		}
@@ -246,8 +250,10 @@ func (g *guard) setTransaction(s *pg_query.VariableSetStmt, at place) (Kind, str
 		return KindSetTransaction, "", nil
 	case "SESSION CHARACTERISTICS":
 		if len(s.Args) != 1 {
-			return 0, "", &UnsupportedError{Rule: ruleSettingForm, Node: "SET SESSION CHARACTERISTICS with several modes",
-				Hint: "Send one statement for each.", Position: at.position()}
+			return 0, "", &UnsupportedError{
+				Rule: ruleSettingForm, Node: "SET SESSION CHARACTERISTICS with several modes",
+				Hint: "Send one statement for each.", Position: at.position(),
+			}
 		}
 		name := "default_" + s.Args[0].GetDefElem().GetDefname()
 		return KindSet, name, g.writable(name, at)

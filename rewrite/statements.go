@@ -120,8 +120,10 @@ func refuseStatement(n *pg_query.Node, at place) error {
 // transaction decides about statements that control transactions.
 func (g *guard) transaction(s *pg_query.TransactionStmt, at place) (Kind, string, error) {
 	if s.Chain {
-		return 0, "", &UnsupportedError{Rule: ruleTransactionChain, Node: "AND CHAIN",
-			Hint: "Send BEGIN after it.", Position: at.position()}
+		return 0, "", &UnsupportedError{
+			Rule: ruleTransactionChain, Node: "AND CHAIN",
+			Hint: "Send BEGIN after it.", Position: at.position(),
+		}
 	}
 	switch s.Kind {
 	case pg_query.TransactionStmtKind_TRANS_STMT_BEGIN, pg_query.TransactionStmtKind_TRANS_STMT_START:
@@ -136,8 +138,10 @@ func (g *guard) transaction(s *pg_query.TransactionStmt, at place) (Kind, string
 		return KindRollbackTo, "", nil
 	case pg_query.TransactionStmtKind_TRANS_STMT_PREPARE, pg_query.TransactionStmtKind_TRANS_STMT_COMMIT_PREPARED,
 		pg_query.TransactionStmtKind_TRANS_STMT_ROLLBACK_PREPARED:
-		return 0, "", &UnsupportedError{Rule: ruleTransactionPrepared, Node: "a prepared transaction",
-			Hint: "Its locks would outlive the session.", Position: at.position()}
+		return 0, "", &UnsupportedError{
+			Rule: ruleTransactionPrepared, Node: "a prepared transaction",
+			Hint: "Its locks would outlive the session.", Position: at.position(),
+		}
 	default:
 		return 0, "", &UnsupportedError{Rule: ruleStatementUnknown, Node: "this transaction statement", Position: at.position()}
 	}
