@@ -139,19 +139,35 @@ func TestSessionStatementsHaveTheirKindAndName(t *testing.T) {
 
 func TestSettableDecidesAboutStartUpParameters(t *testing.T) {
 	for _, p := range [][2]string{
-		{"application_name", "x"}, {"Client_Encoding", "'utf-8'"}, {"client_encoding", "UTF8"}, {"DateStyle", "ISO"},
-		{"TimeZone", "UTC"}, {"standard_conforming_strings", "ON"}, {"extra_float_digits", "2"}, {"statement_timeout", "0"},
-		{"client_min_messages", "Warning"}, {"default_transaction_read_only", "on"},
+		{"application_name", "x"},
+		{"Client_Encoding", "'utf-8'"},
+		{"client_encoding", "UTF8"},
+		{"DateStyle", "ISO"},
+		{"TimeZone", "UTC"},
+		{"standard_conforming_strings", "ON"},
+		{"extra_float_digits", "2"},
+		{"statement_timeout", "0"},
+		{"client_min_messages", "Warning"},
+		{"default_transaction_read_only", "on"},
 	} {
 		require.NoError(t, Settable(p[0], p[1]), p)
 	}
 	for _, tc := range []struct{ name, value, rule string }{
-		{"app.tenant_id", "2", ruleSettingUnlisted}, {"ROLE", "admin", ruleSettingRole}, {"session_authorization", "x", ruleSettingRole},
-		{"row_security", "off", ruleSettingRowSecurity}, {"session_replication_role", "replica", ruleSettingReplicationRole},
-		{"search_path", "public", ruleSettingSearchPath}, {"client_encoding", "SJIS", ruleSettingValue}, {"client_encoding", "", ruleSettingValue},
-		{"standard_conforming_strings", "off", ruleSettingValue}, {"client_min_messages", "debug", ruleSettingValue},
-		{"enable_hashjoin", "off", ruleSettingUnlisted}, {"", "x", ruleSettingUnlisted}, {"tenantgate.tenant", "x", ruleSettingUnlisted},
-		{"application_name ", "x", ruleSettingUnlisted}, {"applicatıon_name", "x", ruleSettingUnlisted},
+		{"app.tenant_id", "2", ruleSettingUnlisted},
+		{"ROLE", "admin", ruleSettingRole},
+		{"session_authorization", "x", ruleSettingRole},
+		{"row_security", "off", ruleSettingRowSecurity},
+		{"session_replication_role", "replica", ruleSettingReplicationRole},
+		{"search_path", "public", ruleSettingSearchPath},
+		{"client_encoding", "SJIS", ruleSettingValue},
+		{"client_encoding", "", ruleSettingValue},
+		{"standard_conforming_strings", "off", ruleSettingValue},
+		{"client_min_messages", "debug", ruleSettingValue},
+		{"enable_hashjoin", "off", ruleSettingUnlisted},
+		{"", "x", ruleSettingUnlisted},
+		{"tenantgate.tenant", "x", ruleSettingUnlisted},
+		{"application_name ", "x", ruleSettingUnlisted},
+		{"applicatıon_name", "x", ruleSettingUnlisted},
 	} {
 		var forbidden *ForbiddenError
 		require.ErrorAs(t, Settable(tc.name, tc.value), &forbidden, tc.name)
