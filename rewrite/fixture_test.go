@@ -48,6 +48,7 @@ derived v public.Mixed_View Id:int4 Upper:text
 derived v public.class_names relname:name
 derived v public.secret_orders id:int8
 derived v public.password_hashes rolpassword:text
+tenanted f public.remote_orders id:int8 *tenant_id:int4 note:text
 tenanted m public.order_totals *tenant_id:int4 total:numeric
 shared r public.countries code:text name:text
 shared-rw r public.feature_flags name:text enabled:bool
