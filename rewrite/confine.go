@@ -25,6 +25,12 @@ type confiner struct {
 	resolved    map[*pg_query.RangeVar]*catalog.Relation // what names mean; common table expressions are missing
 	unqualified map[*pg_query.RangeVar]bool              // names that the client wrote without a schema
 	starred     map[*pg_query.SelectStmt]int             // the splice of a TABLE t that became SELECT * FROM t
+	within      []*catalog.Relation                      // the views whose definition this is, outermost first
+	viewState   *viewState                               // shared with the confiners of the statement's views
+	views       map[*pg_query.Node]*pg_query.RangeVar    // FROM items that were names of views
+	viewNames   map[string]*catalog.Relation             // views by the names that the statement refers to them by
+	bareViews   map[string]*catalog.Relation             // those of them without alias
+	renamed     map[string]bool                          // those of them whose alias names columns
 	copies      int                                      // above 0 in a copy of a part of the tree that the text has once
 	unspliced   bool                                     // the text could not be followed: only the tree counts
 }
@@ -38,6 +44,11 @@ func newConfiner(config *Config, cat *catalog.Snapshot, src *source, k *keys) *c
 		resolved:    make(map[*pg_query.RangeVar]*catalog.Relation),
 		unqualified: make(map[*pg_query.RangeVar]bool),
 		starred:     make(map[*pg_query.SelectStmt]int),
+		viewState:   &viewState{},
+		views:       make(map[*pg_query.Node]*pg_query.RangeVar),
+		viewNames:   make(map[string]*catalog.Relation),
+		bareViews:   make(map[string]*catalog.Relation),
+		renamed:     make(map[string]bool),
 	}
 }
 
@@ -154,9 +165,14 @@ func (c *confiner) plainItem(n *pg_query.Node, sc *scope) (*pg_query.RangeVar, *
 			return nil, nil, err
 		}
 	}
-	rel, err := c.relation(rv, sc)
-	if err != nil || rel == nil || !c.confines(rel) {
+	rel, err := c.item(rv, sc)
+	switch {
+	case err != nil || rel == nil || !c.config.Confine:
 		return rv, nil, err
+	case rel.Class == catalog.Derived:
+		return rv, nil, c.expandView(n, rv, rel)
+	case !c.confines(rel):
+		return rv, nil, nil
 	}
 	return rv, rel, nil
 }

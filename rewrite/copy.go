@@ -44,8 +44,13 @@ func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
 // copyTable turns COPY t (columns) into COPY (SELECT columns FROM ONLY t WHERE
 // ...). COPY, too, leaves out the rows of tables that inherit from t.
 func (c *confiner) copyTable(s *pg_query.CopyStmt, rel *catalog.Relation) error {
-	if rel.Kind == 'p' {
+	switch rel.Kind {
+	case 'r':
+	case 'p':
 		return c.refusal(ruleCopyPartitioned, fmt.Sprintf("COPY of partitioned table %q", rel.Name),
+			"Try the COPY (SELECT ...) TO variant.", s.Relation.Location)
+	default:
+		return c.refusal(kindRule(rel.Kind), fmt.Sprintf("COPY of %s %q", kindWord(rel.Kind), rel.Name),
 			"Try the COPY (SELECT ...) TO variant.", s.Relation.Location)
 	}
 	columns, err := c.copyColumns(s, rel)

@@ -64,6 +64,7 @@ func newOracle(t *testing.T) *oracle {
 			"SELECT '%s', %s::text = %s::text AS own, count(*), md5(string_agg(x::text, E'\\n' ORDER BY x::text)) FROM ONLY %s x GROUP BY 2",
 			name, column, aloneKey(rel), name))
 	}
+	pgtest.Must(t, o.alone, "REFRESH MATERIALIZED VIEW order_totals")
 	parts = append(parts,
 		"SELECT 'feature_flags', true, count(*), md5(string_agg(x::text, E'\\n' ORDER BY x::text)) FROM feature_flags x")
 	o.contents = strings.Join(parts, " UNION ALL ") + " ORDER BY 1, 2"

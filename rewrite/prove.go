@@ -36,7 +36,13 @@ func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) 
 		return text, meant, nil
 	}
 	if !c.unspliced {
-		if text, ok := spliced(sql, part, c.splices); ok {
+		text, ok := spliced(sql, part, c.splices)
+		if ok && c.viewState.bytes > 0 { // it may be deeper than the client's by far
+			if _, err := lexBounded(text.SQL(r.sample)); err != nil {
+				return Template{}, nil, err
+			}
+		}
+		if ok {
 			if tree, ok := r.same(text, meant); ok {
 				return text, tree, nil
 			}

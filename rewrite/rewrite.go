@@ -199,6 +199,9 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 			Hint: fmt.Sprintf("PostgreSQL binds %d parameters at most, and the tenant's key is one of them.", maxParams),
 		}
 	}
+	if err := c.viewReferences(raw.Stmt); err != nil {
+		return Statement{}, err
+	}
 	s.Checks = c.checks
 	text, tree, err := r.prove(c, part, raw.Stmt)
 	if err != nil {

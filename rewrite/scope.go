@@ -73,17 +73,27 @@ type use uint8
 
 const (
 	useRead  use = iota
+	useItem      // as a FROM item, which can be something else than a name
 	useWrite     // the target of INSERT, UPDATE, DELETE, MERGE
 )
 
-// relation finds what a name in a FROM clause means: nil for a common table
+// relation finds what a name means that must stay one: nil for a common table
 // expression. Names of the catalog get their schema, so that the server finds
 // the same relation whatever else it knows.
 func (c *confiner) relation(rv *pg_query.RangeVar, sc *scope) (*catalog.Relation, error) {
+	return c.read(rv, sc, useRead)
+}
+
+// item does the same for a FROM item. The caller has to expand views.
+func (c *confiner) item(rv *pg_query.RangeVar, sc *scope) (*catalog.Relation, error) {
+	return c.read(rv, sc, useItem)
+}
+
+func (c *confiner) read(rv *pg_query.RangeVar, sc *scope, u use) (*catalog.Relation, error) {
 	if rv.Schemaname == "" && rv.Catalogname == "" && sc.has(rv.Relname) {
 		return nil, nil
 	}
-	return c.resolve(rv, useRead)
+	return c.resolve(rv, u)
 }
 
 // target finds the relation that a statement writes to. It is never a common
@@ -108,7 +118,10 @@ func (c *confiner) resolve(rv *pg_query.RangeVar, u use) (*catalog.Relation, err
 		return nil, err
 	}
 	c.resolved[rv] = rel
-	if c.config.Confine && rv.Schemaname == "" && rel.Class != catalog.System {
+	// A view is replaced as a whole. In a view, a system catalog's name must
+	// not become that of a common table expression of the client's.
+	if c.config.Confine && rv.Schemaname == "" && rel.Class != catalog.Derived &&
+		(rel.Class != catalog.System || len(c.within) > 0) {
 		c.qualify(rv, rel)
 	}
 	return rel, nil
@@ -133,7 +146,10 @@ func (c *confiner) permit(rel *catalog.Relation, rv *pg_query.RangeVar, u use) e
 	switch rel.Class {
 	case catalog.Tenanted:
 		if !table {
-			return c.refusalOfKind(rel, rv)
+			return c.permitKind(rel, rv, u)
+		}
+		if !c.config.Confine && len(c.within) > 0 {
+			return c.permitBelow(rel)
 		}
 		if c.config.RequireRowSecurity && !rel.RowSecurity {
 			return &ForbiddenError{
@@ -153,6 +169,9 @@ func (c *confiner) permit(rel *catalog.Relation, rv *pg_query.RangeVar, u use) e
 		}
 		return nil
 	case catalog.SharedReadWrite:
+		if u == useWrite && rel.Kind == 'v' {
+			return c.viewWrite(rel, rv)
+		}
 		if !table && (u == useWrite || !queryable(rel.Kind)) {
 			return c.refusalOfKind(rel, rv)
 		}
@@ -162,9 +181,44 @@ func (c *confiner) permit(rel *catalog.Relation, rv *pg_query.RangeVar, u use) e
 			return c.denied(rel, rv.Location)
 		}
 		return c.system(rel, rv)
+	case catalog.Derived:
+		return c.permitView(rel, rv, u)
 	default: // Denied, and whatever nobody classified
 		return c.denied(rel, rv.Location)
 	}
+}
+
+// permitKind decides about relations with the tenant column that are no
+// tables. They have no policies: predicates alone can confine them. A
+// materialized view can only be read; what comes from a foreign table is
+// another server's, and is not trusted where row-level security is asked for.
+func (c *confiner) permitKind(rel *catalog.Relation, rv *pg_query.RangeVar, u use) error {
+	switch {
+	case c.config.Confine && rel.Kind == 'm' && u == useItem,
+		c.config.Confine && rel.Kind == 'f' && !c.config.RequireRowSecurity:
+		return nil
+	}
+	return c.refusalOfKind(rel, rv)
+}
+
+// permitView decides about a view that stands for its definition.
+func (c *confiner) permitView(rel *catalog.Relation, rv *pg_query.RangeVar, u use) error {
+	switch {
+	case u == useWrite:
+		return c.viewWrite(rel, rv)
+	case !c.config.Confine:
+		return c.checkView(rv, rel)
+	case u == useItem:
+		return nil
+	default:
+		return c.refusalOfKind(rel, rv)
+	}
+}
+
+// viewWrite refuses writes through a view, whoever it is for.
+func (c *confiner) viewWrite(rel *catalog.Relation, rv *pg_query.RangeVar) error {
+	return c.refusal(ruleRelationViewWrite, fmt.Sprintf("writing through view %q", rel.Name),
+		"Write to the tables themselves.", rv.Location)
 }
 
 // queryable reports whether a relation that is no table can be read once the

@@ -36,11 +36,11 @@ func (c *confiner) selectStmt(s *pg_query.SelectStmt, outer *scope) error {
 	if err := c.locks(s.LockingClause, s.FromClause); err != nil {
 		return err
 	}
+	if tableForm(s) && (len(plain.conditions) > 0 || c.views[s.FromClause[0]] != nil) {
+		c.star(s)
+	}
 	if len(plain.conditions) == 0 {
 		return nil
-	}
-	if tableForm(s) {
-		c.star(s)
 	}
 	c.where(plain.last+1, plain.conditions, s.WhereClause != nil)
 	s.WhereClause = conjunction(plain.conditions, s.WhereClause)
@@ -137,7 +137,15 @@ func (c *confiner) star(s *pg_query.SelectStmt) { c.starredAs(s, "*") }
 // starredAs turns the text TABLE t into a SELECT of the list FROM t. The list
 // that comes last counts.
 func (c *confiner) starredAs(s *pg_query.SelectStmt, list string) {
-	e, ok := c.extent(s.FromClause[0].GetRangeVar(), false)
+	rv := s.FromClause[0].GetRangeVar()
+	if rv == nil {
+		rv = c.views[s.FromClause[0]]
+	}
+	if rv == nil {
+		c.fail()
+		return
+	}
+	e, ok := c.extent(rv, false)
 	if !ok || !c.source.is(e.first-1, "table") {
 		c.fail()
 		return

@@ -256,7 +256,7 @@ func TestRoleGetsWhatItNeedsAndNothingElse(t *testing.T) {
 	all := "{SELECT,INSERT,UPDATE,DELETE}"
 	require.Equal(t, []string{
 		`"Sales"."Order"|` + all, "archive.old_orders|" + all, "audit_log|{}", "countries|{SELECT}", "events|" + all, "events_2025|" + all,
-		"flags|" + all, "order_counts|" + all, "order_notes|" + all, "orders|" + all, "tenants|" + all, "totals|{}",
+		"flags|" + all, "order_counts|" + all, "order_notes|{SELECT}", "orders|" + all, "tenants|" + all, "totals|{SELECT}",
 	}, app.exec(t, `SELECT oid::regclass, ARRAY(SELECT p FROM unnest('{`+strings.Join(privileges, ",")+`}'::text[]) AS p WHERE has_table_privilege(oid, p))
 		FROM pg_class WHERE relkind IN ('r', 'p', 'v', 'm') AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace, 'pg_toast'::regnamespace)
 		ORDER BY oid::regclass::text COLLATE "C"`))

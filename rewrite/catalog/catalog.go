@@ -20,6 +20,9 @@ const (
 	// System relations are PostgreSQL's own: pg_catalog and information_schema.
 	// The guard has a list of those that tenants may read.
 	System
+	// Derived relations are views that the configuration does not list: they
+	// hold whatever the relations of their definitions hold.
+	Derived
 )
 
 // String is the word that the configuration has for c.
@@ -35,6 +38,8 @@ func (c Class) String() string {
 		return "shared-rw"
 	case System:
 		return "system"
+	case Derived:
+		return "derived"
 	default:
 		return "unknown"
 	}
@@ -77,6 +82,16 @@ type Relation struct {
 	Columns      []Column // in attribute order, dropped ones left out; empty for System relations
 	RowSecurity  bool     // ENABLE ROW LEVEL SECURITY
 	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
+	View         *View    // of a Derived relation
+}
+
+// A View is what a Derived relation stands for.
+type View struct {
+	Definition  string   // names of the search path have no schema; "" if it could not be written for certain
+	Barrier     bool     // security_barrier
+	Invoker     bool     // security_invoker: its relations are read as the role that reads the view
+	OwnerExempt bool     // the owner is a superuser or has BYPASSRLS
+	Owned       []uint32 // relations whose policies pass over the owner: without FORCE and, at least by membership, its own
 }
 
 // A Column is one live column of a relation.

@@ -26,7 +26,8 @@ type classifier struct {
 //
 // A relation's own rule comes first, then its parents, then its tenant column.
 // A child of a tenanted relation holds rows of that relation: it is tenanted
-// by the same column, or else denied.
+// by the same column, or else denied. A view that is not listed, or listed
+// with a tenant column, is what its definition makes of it.
 func classify(data *Data, relations []rawRelation, cfg Config) error {
 	slices.SortFunc(relations, func(a, b rawRelation) int {
 		return compareNames(Name{a.Schema, a.Name}, Name{b.Schema, b.Name})
@@ -62,6 +63,9 @@ func classify(data *Data, relations []rawRelation, cfg Config) error {
 	data.Relations = make([]Relation, len(relations))
 	for i, r := range relations {
 		data.Relations[i] = r.Relation
+		if r.Class != Derived {
+			data.Relations[i].View = nil
+		}
 		if r.owned && r.Class == Tenanted && (r.Kind == 'r' || r.Kind == 'p') {
 			data.Role.OwnsTables = append(data.Role.OwnsTables, Name{r.Schema, r.Name}.String())
 		}
@@ -107,7 +111,7 @@ func (c *classifier) addRule(i int, rule TableRule) error {
 		if !r.hasColumn(rule.Column) && !c.cfg.OneTenant {
 			return refuse("it has no column %s", quoteName(rule.Column))
 		}
-	case System:
+	case System, Derived:
 		return refuse("no rule can make it one of PostgreSQL's own")
 	default:
 		return refuse("class %d is unknown", rule.Class)
@@ -143,6 +147,8 @@ func (c *classifier) classify(i int) {
 		r.deny("the configuration denies it")
 	case c.cfg.OneTenant && (r.Kind == 'r' || r.Kind == 'p') && (!listed || rule.Class == Tenanted):
 		r.Class = SharedReadWrite
+	case r.View != nil && (!listed || rule.Class == Tenanted):
+		r.Class = Derived
 	case listed && !c.cfg.OneTenant:
 		r.Class, r.TenantColumn = rule.Class, rule.Column
 	case listed && rule.Class != Tenanted:
@@ -222,7 +228,7 @@ func strictness(c Class) int {
 		return 1
 	case Tenanted:
 		return 2
-	case Denied, System:
+	case Denied, System, Derived:
 		return 3
 	default:
 		return 3

@@ -33,12 +33,12 @@ func TestRelationsAreClassifiedByRuleThenParentThenColumn(t *testing.T) {
 		"public.events":       "tenanted(tenant_id)",
 		"public.events_2025":  "tenanted(tenant_id)",
 		"archive.old_orders":  "tenanted(tenant_id)",
-		"public.order_notes":  "tenanted(tenant_id)",
+		"public.order_notes":  "derived",
 		"public.order_counts": "tenanted(tenant_id)",
 		"public.countries":    "shared",
 		"public.flags":        "shared-rw",
 		"public.audit_log":    "denied",
-		"public.totals":       "denied",
+		"public.totals":       "derived",
 	}
 	cfg := shopConfig()
 	s := load(t, c, cfg)

@@ -55,11 +55,14 @@ func (p *planner) relationGrants(r *Relation) {
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read and write it")
 	case Shared:
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read it")
-	case Denied, System:
+	case Denied, System, Derived:
 	}
 	keep, why := want, nameOf(r)+": the role needs no more"
-	if r.Class == Tenanted && want == nil {
-		keep = writePrivileges // a view or foreign table: whoever granted that knows how rows are confined
+	switch {
+	case r.Class == Derived:
+		keep = readPrivileges // what a view needs depends on the enforcement
+	case r.Class == Tenanted && want == nil:
+		keep = writePrivileges // a foreign table: whoever granted that knows how rows are confined
 	}
 	if r.Class == Denied {
 		why = nameOf(r) + ": it is out of reach for tenants, " + r.Reason

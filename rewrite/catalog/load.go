@@ -72,6 +72,7 @@ func fingerprint(rows []row) [sha256.Size]byte {
 type reader struct {
 	data      Data
 	relations []rawRelation
+	views     map[uint32]*View
 	schemas   map[string]bool // those that exist: does the role have USAGE?
 	path      string          // run-time parameter search_path
 	types     map[uint32]Type // one copy of the names of each column type
@@ -88,7 +89,7 @@ type rawRelation struct {
 
 // build makes a classified Snapshot of the rows.
 func build(rows []row, cfg Config) (*Snapshot, error) {
-	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}}
+	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}}
 	if cfg.Inspect {
 		r.inspect = newInspection()
 	}
@@ -105,6 +106,9 @@ func build(rows []row, cfg Config) (*Snapshot, error) {
 	}
 	if err := r.resolveSearchPath(); err != nil {
 		return nil, err
+	}
+	for i := range r.relations {
+		r.relations[i].View = r.views[r.relations[i].OID]
 	}
 	if err := classify(&r.data, r.relations, cfg); err != nil {
 		return nil, err
@@ -148,6 +152,8 @@ func (r *reader) read(row row) error {
 		}
 		r.data.BuiltinTypes = append(r.data.BuiltinTypes, name)
 		return nil
+	case sectionView:
+		return r.readView(row.content)
 	case sectionOtherColumns:
 		if row.content == "" { // an aggregate over nothing
 			return nil
@@ -228,6 +234,16 @@ func (r *reader) readType(content string) error {
 	}
 	t.Kind = letter(kind)
 	r.data.Types = append(r.data.Types, t)
+	return nil
+}
+
+func (r *reader) readView(content string) error {
+	var oid uint32
+	var v View
+	if err := tuple(content, &oid, &v.Definition, &v.Barrier, &v.Invoker, &v.OwnerExempt, &v.Owned); err != nil {
+		return err
+	}
+	r.views[oid] = &v
 	return nil
 }
 

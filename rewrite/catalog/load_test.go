@@ -186,6 +186,12 @@ func TestNothingThatUsersDefineInterferesWithLoading(t *testing.T) {
 
 	require.Equal(t, []string{"public", "evil", "pg_catalog"}, got.SearchPath)
 	want.SearchPath, want.SearchPathSetting = got.SearchPath, got.SearchPathSetting
+	for i := range want.Relations { // the server itself would call their operators
+		if view := want.Relations[i].View; view != nil {
+			require.NotEmpty(t, view.Definition)
+			view.Definition = ""
+		}
+	}
 	for _, d := range got.inspection.details { // the one thing that is written for a search path
 		for column, def := range d.defaults {
 			def.expression = unqualified(def.expression)

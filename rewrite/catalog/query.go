@@ -6,10 +6,13 @@ package catalog
 // Whatever the search path is and whatever users have defined, the statement
 // means the same: every name in it is qualified, operators too. IN, CASE with
 // an operand, NULLIF, LIKE, BETWEEN and IS DISTINCT FROM look operators up by
-// the search path and are not used.
+// the search path and are not used. pg_get_viewdef looks an operator up within
+// the server: it is called only where pg_catalog comes first. It writes
+// constants by the session's settings, and is called only where any session
+// reads them back as what they were.
 
-// Sections of the statement's result; from sectionRole on with Config.Inspect
-// alone.
+// Sections of the statement's result; those from sectionRole to
+// sectionForeignKey with Config.Inspect alone.
 const (
 	sectionServer       = "0"
 	sectionSchema       = "1"
@@ -28,6 +31,7 @@ const (
 	sectionIndex        = "14"
 	sectionPolicy       = "15"
 	sectionForeignKey   = "16"
+	sectionView         = "17"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
@@ -119,7 +123,27 @@ SELECT 7, 0::pg_catalog.int8, pg_catalog.json_agg(DISTINCT a.attname ORDER BY a.
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
 		AND (s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
-			OR c.relkind OPERATOR(pg_catalog.=) 'c')`
+			OR c.relkind OPERATOR(pg_catalog.=) 'c')
+UNION ALL
+SELECT 17, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog.int8,
+		CASE WHEN (pg_catalog.current_schemas(true))[1] OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.name
+				AND pg_catalog.starts_with(pg_catalog.current_setting('DateStyle'), 'ISO'::pg_catalog.text)
+				AND pg_catalog.current_setting('IntervalStyle') OPERATOR(pg_catalog.=) 'postgres'::pg_catalog.text
+				AND pg_catalog.current_setting('extra_float_digits')::pg_catalog.int4 OPERATOR(pg_catalog.>) 0
+				AND pg_catalog.current_setting('standard_conforming_strings')::pg_catalog.bool
+			THEN pg_catalog.pg_get_viewdef(c.oid) END,
+		(SELECT o.option_value::pg_catalog.bool FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+			WHERE o.option_name OPERATOR(pg_catalog.=) 'security_barrier'::pg_catalog.text),
+		(SELECT o.option_value::pg_catalog.bool FROM pg_catalog.pg_options_to_table(c.reloptions) AS o
+			WHERE o.option_name OPERATOR(pg_catalog.=) 'security_invoker'::pg_catalog.text),
+		r.rolsuper OR r.rolbypassrls, (
+		SELECT pg_catalog.json_agg(t.oid::pg_catalog.int8 ORDER BY t.oid) FROM pg_catalog.pg_class AS t
+		WHERE t.relrowsecurity AND NOT t.relforcerowsecurity AND pg_catalog.pg_has_role(c.relowner, t.relowner, 'USAGE'::pg_catalog.text)
+		))::pg_catalog.text
+	FROM pg_catalog.pg_class AS c
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner
+	WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND NOT s.system`
 
 // inspectQuery continues catalogQuery with what Bootstrap needs.
 const inspectQuery = `

@@ -205,6 +205,41 @@ CREATE VIEW open_invoices AS
     FROM invoices i JOIN patients p ON p.tenant_id = i.tenant_id AND p.id = i.patient_id
     WHERE i.paid IS NOT TRUE;
 
+-- A view of a view, without the tenant column, and an aggregate.
+CREATE VIEW open_totals AS
+    SELECT patient, count(*) AS invoices, sum(gross) AS gross FROM open_invoices GROUP BY patient;
+CREATE VIEW status_counts AS
+    SELECT status, count(*) FILTER (WHERE minutes > 20) AS long, count(*) AS "all" FROM appointments GROUP BY status;
+
+-- A shared table below an outer join, a common table expression, a set operation.
+CREATE VIEW patient_countries AS
+    SELECT p.id, p.name, c.name AS country, c.vat FROM patients p LEFT JOIN countries c ON c.code = p.country;
+CREATE VIEW busy_patients AS
+    WITH visits AS (SELECT patient_id, count(*) AS n FROM appointments GROUP BY patient_id)
+    SELECT p.id, p.name, v.n FROM patients p JOIN visits v ON v.patient_id = p.id WHERE v.n > 1;
+CREATE VIEW people (kind, name) AS
+    SELECT 'patient', name FROM patients UNION ALL SELECT 'practitioner', name FROM practitioners;
+CREATE RECURSIVE VIEW supervisors (id, boss, depth) AS
+    SELECT id, id, 0 FROM practitioners WHERE supervisor IS NULL
+    UNION ALL SELECT p.id, s.boss, s.depth + 1 FROM practitioners p JOIN supervisors s ON p.supervisor = s.id;
+CREATE VIEW payment_methods AS SELECT DISTINCT method FROM billing.payments;
+CREATE VIEW "Order Totals" WITH (security_barrier) AS SELECT "Id", "Total Amount" AS "Sum" FROM "Order" WHERE "Total Amount" > 0;
+
+-- Below them is what tenants cannot read.
+CREATE VIEW audit_view AS SELECT a.tenant_id, a.what FROM audit_log a;
+CREATE VIEW audit_counts AS SELECT count(*) FROM audit_view;
+CREATE VIEW jobs_view AS SELECT p.name, j.payload FROM patients p, jobs j;
+
+-- Read with the rights of the reader, where the server can do that.
+CREATE VIEW own_patients AS SELECT * FROM patients;
+DO $$
+BEGIN
+    IF current_setting('server_version_num')::int >= 150000 THEN
+        ALTER VIEW own_patients SET (security_invoker = true);
+    END IF;
+END
+$$;
+
 CREATE MATERIALIZED VIEW patient_counts AS
     SELECT tenant_id, country, count(*) AS patients FROM patients GROUP BY tenant_id, country;
 

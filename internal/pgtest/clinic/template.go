@@ -29,6 +29,11 @@ type templateKey struct {
 	policies bool
 }
 
+// readable are the views that the role may read; bootstrap leaves them to the
+// operator.
+const readable = `open_invoices, open_totals, status_counts, patient_countries, busy_patients, people, supervisors,
+	payment_methods, "Order Totals", audit_view, audit_counts, jobs_view, own_patients, patient_counts`
+
 // template returns a database that holds these tenants' rows.
 func template(t testing.TB, keys []string, policies bool) string {
 	t.Helper()
@@ -88,6 +93,9 @@ func makeTemplate(t testing.TB, name, schema string, keys []string, policies boo
 		_, err := conn.Exec(ctx, ddl.SQL).ReadAll()
 		require.NoError(t, err, ddl.String())
 	}
+	_, err = conn.Exec(ctx, "GRANT SELECT ON "+readable+" TO "+Role+
+		"; GRANT UPDATE ON open_invoices, busy_patients, own_patients TO "+Role).ReadAll() // for FOR UPDATE
+	require.NoError(t, err)
 	require.NoError(t, conn.Close(ctx))
 	require.NoError(t, s.Exec(ctx, name, "ANALYZE"))
 }

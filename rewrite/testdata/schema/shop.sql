@@ -60,5 +60,14 @@ CREATE TABLE secrets (id int, token text);
 
 CREATE VIEW open_orders AS SELECT * FROM orders WHERE state = 'open';
 CREATE MATERIALIZED VIEW order_totals AS SELECT tenant_id, sum(total) AS total FROM orders GROUP BY tenant_id;
+CREATE VIEW open_totals AS SELECT customer_id, count(*) AS orders, sum(total) AS total FROM open_orders GROUP BY customer_id;
+CREATE VIEW order_states AS SELECT DISTINCT state FROM orders ORDER BY state;
+CREATE VIEW all_orders AS WITH o AS (SELECT * FROM orders) SELECT id, tenant_id, total FROM o UNION ALL SELECT id, tenant_id, total FROM archive;
+CREATE VIEW label_countries AS SELECT l.id, l.name, c.name AS country FROM labels l LEFT JOIN countries c ON c.code = l.name;
+CREATE VIEW big_orders WITH (security_barrier) AS SELECT * FROM orders WHERE total > 10;
+CREATE VIEW "Mixed View" AS SELECT "Id", upper("select") AS "Upper" FROM "Mixed Case";
+CREATE VIEW class_names AS SELECT relname FROM pg_class WHERE relname = 'orders';
+CREATE VIEW secret_orders AS SELECT o.id FROM orders o JOIN secrets s ON s.id = o.id;
+CREATE VIEW password_hashes AS SELECT rolpassword FROM pg_authid;
 CREATE VIEW country_names AS SELECT name FROM countries;
 CREATE SEQUENCE ticket_seq;
