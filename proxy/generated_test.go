@@ -92,17 +92,43 @@ type answer struct {
 	tables [][]string
 }
 
-// ask runs a statement in a transaction that is rolled back.
-func ask(t *testing.T, conn *pgconn.PgConn, s sqlgen.Statement, extended bool) answer {
-	t.Helper()
+// A question is a statement and how it is to be asked.
+type question struct {
+	sql             string
+	args            [][]byte
+	params, results []int16 // formats
+	ordered         bool    // the order of rows is part of the answer
+	copies          bool    // it is COPY TO STDOUT
+	writes          bool    // look at the tables after it
+}
+
+// asked is a generated statement as it is sent.
+func asked(s sqlgen.Statement) question {
 	sql, args := s.SQL()
+	q := question{sql: sql, ordered: s.Ordered, copies: s.Kind == "copy", writes: s.Writes}
+	for _, arg := range args {
+		var format int16
+		if arg.Binary {
+			format = 1
+		}
+		q.args, q.params = append(q.args, arg.Value), append(q.params, format)
+	}
+	if s.Binary {
+		q.results = []int16{1}
+	}
+	return q
+}
+
+// ask runs a statement in a transaction that is rolled back.
+func ask(t *testing.T, conn *pgconn.PgConn, q question, extended bool) answer {
+	t.Helper()
 	pgtest.Must(t, conn, "BEGIN")
 	defer pgtest.Must(t, conn, "ROLLBACK")
 	var a answer
 	switch {
-	case s.Kind == "copy":
+	case q.copies:
 		var data bytes.Buffer
-		tag, err := conn.CopyTo(t.Context(), &data, sql)
+		tag, err := conn.CopyTo(t.Context(), &data, q.sql)
 		a.Tag = tag.String()
 		for line := range strings.Lines(data.String()) {
 			a.Rows = append(a.Rows, []string{line})
@@ -111,30 +137,19 @@ func ask(t *testing.T, conn *pgconn.PgConn, s sqlgen.Statement, extended bool) a
 		if errors.As(err, &pgErr) {
 			a.Code, a.Message = pgErr.Code, pgErr.Message
 		} else {
-			require.NoError(t, err, sql)
+			require.NoError(t, err, q.sql)
 		}
 	case extended:
-		values, formats := make([][]byte, len(args)), make([]int16, len(args))
-		for i, arg := range args {
-			values[i] = arg.Value
-			if arg.Binary {
-				formats[i] = 1
-			}
-		}
-		var results []int16
-		if s.Binary {
-			results = []int16{1}
-		}
-		a.Outcome = pgtest.Formats(t, conn, sql, values, formats, results)
+		a.Outcome = pgtest.Formats(t, conn, q.sql, q.args, q.params, q.results)
 	default:
-		outcomes := pgtest.Simple(t, conn, sql)
-		require.Len(t, outcomes, 1, sql)
+		outcomes := pgtest.Simple(t, conn, q.sql)
+		require.Len(t, outcomes, 1, q.sql)
 		a.Outcome = outcomes[0]
 	}
-	if !s.Ordered {
+	if !q.ordered {
 		slices.SortFunc(a.Rows, slices.Compare)
 	}
-	if a.Code == "" && s.Writes {
+	if a.Code == "" && q.writes {
 		a.tables = pgtest.Must(t, conn, contents)
 		slices.SortFunc(a.tables, slices.Compare)
 	}
@@ -206,7 +221,7 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 	extended := n%2 == 0
 	o.Params = extended
 	s := sqlgen.Generate(c.seed, n, o)
-	want, got := ask(t, c.oracle, s, extended), ask(t, conn, s, extended)
+	want, got := ask(t, c.oracle, asked(s), extended), ask(t, conn, asked(s), extended)
 	switch {
 	case want.Code == codeCanceled || got.Code == codeCanceled:
 		c.skipped++
@@ -224,13 +239,13 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 	}
 	c.failures++
 	fails := func(s sqlgen.Statement) bool {
-		want, got := ask(t, c.oracle, s, extended), ask(t, conn, s, extended)
+		want, got := ask(t, c.oracle, asked(s), extended), ask(t, conn, asked(s), extended)
 		return (want.Code == "" || want.Code == got.Code) && !sameAnswer(want, got) && want.Code != codeCanceled && got.Code != codeCanceled
 	}
 	small := s
 	if fails(s) {
 		small = simplest(s, fails)
-		want, got = ask(t, c.oracle, small, extended), ask(t, conn, small, extended)
+		want, got = ask(t, c.oracle, asked(small), extended), ask(t, conn, asked(small), extended)
 	}
 	sql, _ := s.SQL()
 	smallSQL, args := small.SQL()
