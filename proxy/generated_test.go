@@ -212,6 +212,9 @@ type comparison struct {
 	failed   map[string]int // statements that have no answer on the oracle either, by SQLSTATE
 	refused  map[string]int // statements that the proxy may refuse
 	skipped  int            // took too long
+
+	bare          *pgconn.PgConn // the shared database without a proxy
+	sent, exposed int            // statements sent to it, and how many of them told the difference
 }
 
 // run compares statement n through a proxy with the oracle.
@@ -233,6 +236,12 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 		c.failed[want.Code]++
 	default:
 		c.kinds[s.Kind]++
+	}
+	if want.Code == "" && n%10 == 0 {
+		c.sent++
+		if !sameAnswer(want, ask(t, c.bare, asked(s), extended)) {
+			c.exposed++
+		}
 	}
 	if sameAnswer(want, got) {
 		return
@@ -282,7 +291,10 @@ func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
 				seed: seed, key: key, options: sqlgen.Options{Tenant: tenant, Referenced: key != "1"},
 				oracle: pgtest.Connect(t, c.URL(c.Oracle(t, key))), kinds: make(map[string]int), failed: make(map[string]int), refused: make(map[string]int),
 			}
-			pgtest.Must(t, cmp.oracle, "SET statement_timeout = '2s'")
+			cmp.bare = pgtest.Connect(t, c.URL(c.Plain))
+			for _, conn := range []*pgconn.PgConn{cmp.oracle, cmp.bare} {
+				pgtest.Must(t, conn, "SET statement_timeout = '2s'")
+			}
 			var conns []*pgconn.PgConn
 			for _, enforce := range enforcements {
 				conn := gates[enforce].tenant(key)
@@ -315,6 +327,8 @@ func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
 				errored += n
 			}
 			require.Less(t, errored*3, answered, "most statements should have an answer")
+			t.Logf("%d of %d would differ without the proxy", cmp.exposed, cmp.sent)
+			require.Greater(t, cmp.exposed*3, cmp.sent, "the rows should tell a confined statement from one that is not")
 		})
 	}
 }
