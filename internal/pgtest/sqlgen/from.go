@@ -144,8 +144,10 @@ func (g *generator) source(sc *scope, depth int, lateral bool) source {
 		return source{word + "(" + q + ") AS " + it.ref + " (" + strings.Join(names, ", ") + ")", it}
 	case g.chance(3):
 		alias := g.fresh("v")
-		return source{fmt.Sprintf("(VALUES (1, 'a'), (2, 'DE'), (%d, 'x')) AS %s (n, s)", g.Tenant*1000+1, alias),
-			item{ref: alias, columns: []column{{name: "n", kind: integer}, {name: "s", kind: text}}}}
+		return source{
+			fmt.Sprintf("(VALUES (1, 'a'), (2, 'DE'), (%d, 'x')) AS %s (n, s)", g.Tenant*1000+1, alias),
+			item{ref: alias, columns: []column{{name: "n", kind: integer}, {name: "s", kind: text}}},
+		}
 	case g.chance(4):
 		alias := g.fresh("f")
 		arg := "3"

@@ -13,10 +13,10 @@ func (g *generator) target() relation { return relations[g.IntN(written)] }
 // false if any expression will do. row makes keys differ within a statement.
 func (g *generator) fixed(r relation, c column, row int) (value string, ok bool) {
 	existing := g.chance(8)
-	switch {
-	case c.role == "T":
+	switch c.role {
+	case "T":
 		return pick(g, "DEFAULT", g.ownKey(c)), true
-	case c.role == "k":
+	case "k":
 		switch {
 		case c.kind == integer && existing:
 			if r.name == "practitioners" || r.name == "invoices" {
