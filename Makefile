@@ -6,6 +6,8 @@ GOLANGCI_LINT         := bin/golangci-lint-$(GOLANGCI_LINT_VERSION)
 VERSION   ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
+ORACLE_STATEMENTS ?= 100000
+ORACLE_SEED       ?= $(shell date +%s)
 IMAGE     ?= tenantgate:$(VERSION)
 
 # The parser and the race detector are C.
@@ -24,6 +26,11 @@ build: ## bin/tenantgate
 .PHONY: test
 test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
 	go test -race -timeout 9m ./...
+
+.PHONY: oracle
+oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tenant's own database
+	ORACLE_STATEMENTS=$(ORACLE_STATEMENTS) ORACLE_SEED=$(ORACLE_SEED) \
+		go test -timeout 9h -count 1 -v -run TestGeneratedStatementsAnswerAsForTheTenantAlone ./proxy
 
 .PHONY: demo
 demo: build postgresql ## two tenants on a throw-away PostgreSQL, seen with psql

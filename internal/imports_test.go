@@ -29,6 +29,7 @@ var mayImport = map[string][]string{
 	"internal/wiretest":      {},
 	"internal/pgtest":        {"internal/postgres"},
 	"internal/pgtest/clinic": {"internal/postgres", "internal/pgtest", "rewrite/catalog"},
+	"internal/pgtest/sqlgen": {},
 }
 
 // only lists dependencies that are for some packages alone, with all below them.

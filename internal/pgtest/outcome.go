@@ -61,6 +61,12 @@ func Extended(t testing.TB, conn *pgconn.PgConn, sql string, args ...[]byte) Out
 	return read(t, conn.ExecParams(context.Background(), sql, args, nil, nil, nil))
 }
 
+// Formats is Extended with the formats of parameters and results.
+func Formats(t testing.TB, conn *pgconn.PgConn, sql string, args [][]byte, params, results []int16) Outcome {
+	t.Helper()
+	return read(t, conn.ExecParams(context.Background(), sql, args, nil, params, results))
+}
+
 // Must returns the rows of one statement that must not fail.
 func Must(t testing.TB, conn *pgconn.PgConn, sql string) [][]string {
 	t.Helper()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -89,6 +90,13 @@ func (c *Clinic) Oracle(t testing.TB, key string) string {
 		c.oracles[key] = name
 	}
 	return c.oracles[key]
+}
+
+// AddTenant adds another tenant's rows to a shared database.
+func (c *Clinic) AddTenant(t testing.TB, database, key string) {
+	t.Helper()
+	require.NoError(t, c.Server.Exec(context.Background(), database,
+		"SET session_replication_role = replica;\n"+strings.ReplaceAll(read(t, "clinic_tenant.sql"), ":tenant", key)))
 }
 
 // URL is a connection string for Role.

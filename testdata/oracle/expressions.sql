@@ -1,0 +1,74 @@
+-- Expressions and types.
+SELECT meta->>'lang', meta #>> '{owner,name}', meta @> '{"pages": 3}' FROM documents ORDER BY id;
+SELECT id FROM documents WHERE meta @> '{"lang": "de"}' ORDER BY id;
+SELECT id, pages[1], pages[2:3], array_length(pages, 1), cardinality(pages) FROM documents ORDER BY id;
+SELECT id, encode(content, 'hex'), length(content) FROM documents ORDER BY id;
+SELECT upper(name), substring(name FROM 1 FOR 2), position('~' IN name), trim(both '~' FROM name), overlay(name PLACING 'x' FROM 1) FROM patients ORDER BY id;
+SELECT born + interval '1 month', age(date '2026-01-01', born), born BETWEEN '1960-01-01' AND '1990-01-01' FROM patients ORDER BY id;
+SELECT round(balance, 1), abs(balance), greatest(balance, 0), nullif(balance, 0), balance::int, cast(balance AS text) FROM patients ORDER BY id;
+SELECT name ILIKE 'a%', name ~ '^[AB]', name SIMILAR TO '%a%' FROM patients ORDER BY id;
+SELECT status::text, status > 'booked', room IS DISTINCT FROM 'R1' FROM appointments ORDER BY id;
+SELECT starts AT TIME ZONE 'Europe/Berlin' FROM appointments ORDER BY id LIMIT 3;
+SELECT email FROM patients WHERE email IS NOT NULL ORDER BY id;
+SELECT slugify(name) FROM patients ORDER BY id;
+SELECT format('%s: %s', id, name), concat_ws('-', id, name), md5(name) FROM patients ORDER BY id;
+SELECT id FROM notes WHERE id = md5('note 1 3')::uuid;
+SELECT body FROM notes WHERE body LIKE '%latex%' ORDER BY body;
+SELECT xmlelement(name p, name) FROM patients WHERE id = 1;
+SELECT current_date = now()::date, current_user = session_user;
+
+-- More of expressions.
+SELECT id, CASE country WHEN 'DE' THEN 1 WHEN 'AT' THEN 2 ELSE 0 END, CASE WHEN born IS NULL THEN 'no' END FROM patients ORDER BY id;
+SELECT id FROM patients WHERE CASE WHEN id > 3 THEN country = 'DE' ELSE true END ORDER BY id;
+SELECT id FROM patients WHERE (country = 'DE') IS NOT TRUE ORDER BY id;
+SELECT id FROM patients WHERE (country = 'DE' OR born IS NULL) IS TRUE ORDER BY id;
+SELECT id FROM patients WHERE (country = 'DE' OR id = 2)::text = 'true' ORDER BY id;
+SELECT id FROM patients WHERE NOT country = 'DE' OR country IS NULL AND id > 3 ORDER BY id;
+SELECT id FROM patients WHERE NOT (NOT (id = 1));
+SELECT id FROM patients WHERE (id = 1) = (name LIKE 'A%') ORDER BY id;
+SELECT id FROM patients WHERE id BETWEEN 2 AND 4 AND NOT id BETWEEN SYMMETRIC 4 AND 3 ORDER BY id;
+SELECT id FROM patients WHERE born IS DISTINCT FROM NULL AND country IS NOT DISTINCT FROM 'DE' ORDER BY id;
+SELECT id FROM patients WHERE name LIKE '%\%' ESCAPE '!' OR name NOT ILIKE 'a%' ORDER BY id;
+SELECT id FROM patients WHERE name ~* '^a' OR name !~ 'a' ORDER BY id;
+SELECT id FROM patients WHERE tags && ARRAY['vip'] OR tags = '{}' ORDER BY id;
+SELECT id FROM patients WHERE tags @> '{child}' ORDER BY id;
+SELECT id FROM patients WHERE 'vip' <> ALL (tags) ORDER BY id;
+SELECT id FROM patients WHERE (born, id) < (date '1970-01-01', 3) ORDER BY id;
+SELECT id FROM patients WHERE (date '2026-01-01', date '2026-02-01') OVERLAPS (born, date '2026-01-15') ORDER BY id;
+SELECT id, meta -> 'owner' -> 'ids' ->> 0, meta #> '{owner,ids}', meta ? 'lang', meta ?| ARRAY['x', 'lang'] FROM documents ORDER BY id;
+SELECT id FROM documents WHERE meta @@ '$.pages > 3' ORDER BY id;
+SELECT id, jsonb_path_query_array(meta, '$.owner.ids[*]') FROM documents ORDER BY id;
+SELECT id, meta['owner']['name'] FROM documents ORDER BY id;
+SELECT id, jsonb_set(meta, '{lang}', '"x"') - 'owner', meta || '{"a": null}' FROM documents ORDER BY id;
+SELECT id, jsonb_array_length(meta #> '{owner,ids}'), jsonb_typeof(meta) FROM documents ORDER BY id;
+SELECT id, pages || 9, array_position(pages, 2), 1 = ANY (pages), pages[:2] FROM documents ORDER BY id;
+SELECT id, array_to_string(pages, '-', '?'), (SELECT sum(x) FROM unnest(pages) x) FROM documents ORDER BY id;
+SELECT id, content = '\x00'::bytea, substring(content FROM 1 FOR 2), md5(content) FROM documents ORDER BY id;
+SELECT id, extract(epoch FROM starts), starts::date, starts + minutes * interval '1 minute' FROM appointments ORDER BY id;
+SELECT id, date_part('dow', starts), to_char(starts AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') FROM appointments ORDER BY id;
+SELECT id, age(timestamp '2026-01-01', born::timestamp), make_date(2026, 1, id) FROM patients ORDER BY id;
+SELECT id, num_nulls(born, country), num_nonnulls(born, country) FROM patients ORDER BY id;
+SELECT id, lpad(id::text, 4, '0'), split_part(name, ' ', 1), reverse(name), initcap(name), strpos(name, '~') FROM patients ORDER BY id;
+SELECT id, regexp_replace(name, '[aeiou]', '*', 'g'), translate(name, 'abc', 'xyz'), ascii(name) FROM patients ORDER BY id;
+SELECT id, regexp_match(name, '~(.)~'), regexp_split_to_array(name, ' ') FROM patients ORDER BY id;
+SELECT id, round(net / 3, 2), trunc(net), ceil(net), floor(net), mod(net, 7), power(net, 2), sign(net - 50) FROM invoices ORDER BY id;
+SELECT id, net::int, net::float8, net::text, (net > 50)::int FROM invoices ORDER BY id;
+SELECT id, status::text || '!', enum_range(NULL::appointment_status), enum_first(status) FROM appointments ORDER BY id LIMIT 3;
+SELECT int4range(id, id + 3), int4range(id, id + 3) @> 3 FROM patients ORDER BY id;
+SELECT id, to_tsvector('simple', body) @@ to_tsquery('simple', 'slept') FROM notes ORDER BY id;
+SELECT id::text, id = ANY (ARRAY[md5('note 1 1')::uuid]) FROM notes ORDER BY id;
+SELECT -id, +id, @ balance, id # 3, id & 1, id | 8, id << 1, ~id FROM patients ORDER BY patients.id;
+SELECT 1 + 2 * 3 - 4 / 2 % 3, NOT true AND false OR true, 'a' || 1 || NULL;
+SELECT interval '1 day' * 3, date '2026-01-31' + interval '1 month', timestamp '2026-01-01' - timestamp '2025-12-01';
+SELECT '{1,2}'::int[] || 3, (ARRAY[[1, 2], [3, 4]])[2][1], ROW(1, 'a') = ROW(1, 'a');
+SELECT id, name COLLATE "C" < 'C' FROM patients ORDER BY id;
+SELECT current_user IS NOT NULL, current_schema, current_database() IS NOT NULL, localtimestamp IS NOT NULL;
+SELECT pg_typeof(id), pg_typeof(name), pg_typeof(tags), pg_typeof(balance) FROM patients LIMIT 1;
+SELECT json_build_object('id', id, 'tags', tags), jsonb_strip_nulls(to_jsonb(p)) FROM patients p ORDER BY id;
+SELECT encode(convert_to(name, 'UTF8'), 'base64'), octet_length(name), char_length(name) FROM patients ORDER BY id;
+--? '{"a": {"b": 5}}', 'a', 'b'
+SELECT $1::jsonb -> $2 ->> $3;
+--? 2, 3
+SELECT $1::int * $2::numeric, $1::int::text || $2::numeric;
+--? '{a,b}'
+SELECT unnest($1::text[]) ORDER BY 1;

@@ -1,0 +1,116 @@
+-- INSERT.
+INSERT INTO patients (id, name) VALUES (100, 'New');
+INSERT INTO patients (id, name) VALUES (100, 'New'), (101, 'Newer'), (102, DEFAULT);
+INSERT INTO patients (id, name) VALUES (100, 'New') RETURNING *;
+INSERT INTO patients (id, name) VALUES (100, 'New') RETURNING id, (SELECT count(*) FROM tenants);
+INSERT INTO patients AS p (id, name) VALUES (100, 'New') RETURNING p.tenant_id, p.name AS "n";
+INSERT INTO patients (tenant_id, id, name) VALUES (1, 100, 'New') RETURNING tenant_id;
+INSERT INTO patients (name, tenant_id, id) VALUES ('New', DEFAULT, 100) RETURNING tenant_id, id;
+INSERT INTO patients (id, name, tenant_id) VALUES (100, 'a', 1), (101, 'b', DEFAULT) RETURNING tenant_id;
+INSERT INTO patients VALUES (1, 100, 'New');
+INSERT INTO patients VALUES (DEFAULT, 100, 'New', '1990-01-01') RETURNING *;
+INSERT INTO log_lines DEFAULT VALUES;
+INSERT INTO log_lines (level, line) SELECT 'info', name FROM patients;
+INSERT INTO log_lines (level, line) SELECT level, line FROM log_lines UNION ALL SELECT 'x', 'y';
+INSERT INTO log_lines (level, line) SELECT DISTINCT level, 'z' FROM log_lines ORDER BY 1 RETURNING *;
+INSERT INTO log_lines (level, line) SELECT code, name FROM countries;
+INSERT INTO log_lines (level, line) (SELECT 'a', 'b');
+INSERT INTO log_lines (level, line) WITH c AS (SELECT name FROM practitioners) SELECT 'c', name FROM c;
+WITH c AS (SELECT name FROM practitioners) INSERT INTO log_lines (level, line) SELECT 'c', name FROM c RETURNING line;
+INSERT INTO log_lines (level, line) VALUES ((SELECT min(level) FROM log_lines), (SELECT max(name) FROM patients)) RETURNING *;
+INSERT INTO legacy_codes (code, meaning) VALUES ('X1', 'new') RETURNING *;
+INSERT INTO settings VALUES ('colour', 1, 'blue') RETURNING *;
+INSERT INTO settings (name, value) VALUES ('colour', 'blue') RETURNING tenant_id;
+INSERT INTO events (id, at, kind) VALUES (500, '2026-02-14', 'new') RETURNING *;
+INSERT INTO events_2026_02 (id, at, kind) VALUES (500, '2026-02-14', 'new') RETURNING tenant_id;
+INSERT INTO "Order" ("Id", "user") VALUES (50, 'u') RETURNING *;
+INSERT INTO billing.payments (id, received, amount) VALUES (50, '2026-01-01', 5) RETURNING *;
+INSERT INTO billing.payments VALUES (50, NULL, '2026-01-01', 5) RETURNING *;
+INSERT INTO documents (id, title, meta, pages) VALUES (50, 't', '{"a": [1, 2]}', ARRAY[1, 2]) RETURNING *;
+INSERT INTO invoices (id, number, patient_id, issued, net) OVERRIDING SYSTEM VALUE VALUES (777, 'n1', 1, '2026-01-01', 5) RETURNING id, gross;
+INSERT INTO practitioners (id, name) VALUES (5000, 'Dr. New') RETURNING *;
+INSERT INTO patients (id, name) VALUES (1, 'Twice');
+INSERT INTO patients (id, name) VALUES (1, 'Twice') ON CONFLICT DO NOTHING;
+INSERT INTO patients (id, name) VALUES (1, 'Again'), (200, 'Fresh') ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name || ' ' || patients.name RETURNING id, name;
+INSERT INTO patients AS p (id, name) VALUES (1, 'Again') ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name WHERE p.balance < 0 RETURNING id, name;
+INSERT INTO settings (name, value) VALUES ('language', 'en') ON CONFLICT ON CONSTRAINT settings_pkey DO UPDATE SET value = excluded.value RETURNING *;
+INSERT INTO settings (name, value) VALUES ('language', 'en') ON CONFLICT (tenant_id, name) DO UPDATE SET (value, tenant_id) = (excluded.value, excluded.tenant_id) RETURNING *;
+INSERT INTO patients (id, name, email) VALUES (300, 'Bad', 'nonsense');
+INSERT INTO patients (id) VALUES (300);
+INSERT INTO patients (id, name, country) VALUES (300, 'Nowhere', 'XX');
+INSERT INTO appointments (id, patient_id, starts, minutes) VALUES (300, 1, '2026-01-01', 0);
+INSERT INTO patients (id, name, id) VALUES (1, 'a', 2);
+INSERT INTO patients (id, nosuch) VALUES (1, 'a');
+INSERT INTO patients (id, name) VALUES (1);
+INSERT INTO feature_flags (name, enabled) VALUES ('brand new', true) RETURNING *;
+
+-- More of INSERT.
+INSERT INTO settings VALUES ('a', DEFAULT, 'b') RETURNING *;
+INSERT INTO settings (name) VALUES ('a'), ('b'), ('c') RETURNING tenant_id, name, value;
+INSERT INTO settings (tenant_id, name) VALUES ('1', 'a') RETURNING tenant_id;
+INSERT INTO settings (name, tenant_id) VALUES ('a', 1::smallint) RETURNING tenant_id;
+INSERT INTO legacy_codes VALUES ('X', '1', 'm') RETURNING *;
+INSERT INTO legacy_codes VALUES ('X', DEFAULT) RETURNING *;
+INSERT INTO legacy_codes (tenant_id, code) VALUES ('1', 'X'), (DEFAULT, 'Y') RETURNING *;
+INSERT INTO events VALUES (900, '2026-03-03', 'k', '{}', 1) RETURNING *;
+INSERT INTO events VALUES (900, '2026-03-03', 'k') RETURNING tenant_id;
+INSERT INTO events SELECT id + 1000, at, kind, payload, tenant_id FROM events WHERE id < 5 RETURNING id;
+INSERT INTO events (id, at, kind) SELECT id + 1000, at, 'copy' FROM events RETURNING id;
+INSERT INTO log_lines SELECT * FROM log_lines;
+INSERT INTO log_lines TABLE log_lines;
+INSERT INTO log_lines SELECT tenant_id, level, upper(line) FROM log_lines WHERE level = 'warn' RETURNING line;
+INSERT INTO log_lines (line, level) SELECT name, 'p' FROM patients UNION SELECT name, 'd' FROM practitioners RETURNING *;
+INSERT INTO log_lines (line, level) VALUES ('1', 'a') RETURNING log_lines;
+INSERT INTO log_lines (line, level) VALUES ('1', 'a') RETURNING log_lines.*, 1 + 1 AS two;
+INSERT INTO log_lines (level, line) SELECT country, count(*)::text FROM patients WHERE country IS NOT NULL GROUP BY country RETURNING *;
+INSERT INTO log_lines (level, line) SELECT 'x', string_agg(name, ',' ORDER BY id) FROM patients HAVING count(*) > 100;
+INSERT INTO log_lines (level, line) SELECT 'x', name FROM patients ORDER BY id LIMIT 2 RETURNING line;
+INSERT INTO log_lines (level, line) SELECT DISTINCT ON (country) 'x', name FROM patients ORDER BY country, id RETURNING line;
+INSERT INTO log_lines (level, line) SELECT 'x', row_number() OVER (ORDER BY id) FROM patients RETURNING line;
+INSERT INTO log_lines (level, line) SELECT p.name, a.id::text FROM patients p LEFT JOIN appointments a ON a.patient_id = p.id RETURNING line;
+INSERT INTO log_lines (level, line) SELECT * FROM (VALUES ('a', 'b'), ('c', 'd')) v RETURNING *;
+INSERT INTO patients (id, name, tags, born) VALUES (100, 'x', ARRAY['a', 'b'], date '2000-01-01' + 1) RETURNING tags, born;
+INSERT INTO patients (id, name, tags[1]) VALUES (100, 'x', 'a') RETURNING tags;
+INSERT INTO patients (id, name, balance) VALUES (100, 'x', (SELECT sum(net) FROM invoices)) RETURNING balance;
+INSERT INTO invoices (id, number, patient_id, issued, net, gross) OVERRIDING SYSTEM VALUE VALUES (9, 'n', 1, '2026-01-01', 1, DEFAULT) RETURNING gross;
+INSERT INTO invoices (id, number, patient_id, issued, net) VALUES (9, 'n', 1, '2026-01-01', 1);
+INSERT INTO invoices (number, patient_id, issued, net, gross) VALUES ('n', 1, '2026-01-01', 1, 2);
+INSERT INTO invoice_lines (invoice_id, line, item, price) VALUES (1001, 50, 'x', 5) RETURNING *;
+INSERT INTO invoice_lines (invoice_id, line, item, price) SELECT id, 77, 'extra', 1 FROM invoices WHERE paid RETURNING invoice_id;
+INSERT INTO notes (id, patient_id, body) VALUES ('00000000-0000-0000-0000-000000000abc', 1, 'x') RETURNING *;
+INSERT INTO notes (patient_id, body) VALUES (9999, 'x');
+INSERT INTO "Order" VALUES (50, DEFAULT, 'x', 1.5) RETURNING "Total Amount", tenant_id;
+INSERT INTO public."Order" AS o ("Id") VALUES (50) RETURNING o."Id", o.tenant_id;
+INSERT INTO billing.payments AS p (id, received, amount, method) VALUES (77, '2026-01-01', 5, 'cash') RETURNING p.*;
+INSERT INTO practitioners (id, name, supervisor) VALUES (9001, 'a', NULL), (9002, 'b', 9001) RETURNING id, supervisor;
+INSERT INTO feature_flags VALUES ('x') RETURNING *;
+INSERT INTO feature_flags (name) VALUES ('reminders') ON CONFLICT (name) DO UPDATE SET enabled = NOT feature_flags.enabled RETURNING *;
+INSERT INTO countries VALUES ('XX', 'x', 1);
+INSERT INTO settings (name, value) VALUES ('language', 'x'), ('new', 'y') ON CONFLICT DO NOTHING RETURNING name;
+INSERT INTO settings (name, value) VALUES ('language', 'x'), ('new', 'y') ON CONFLICT (tenant_id, name) DO NOTHING RETURNING name;
+INSERT INTO settings (name, value) VALUES ('language', 'x') ON CONFLICT (name, tenant_id) DO UPDATE SET value = settings.value || excluded.value RETURNING value;
+INSERT INTO settings AS s (name, value) VALUES ('language', 'x') ON CONFLICT (tenant_id, name) DO UPDATE SET value = s.value || (SELECT count(*) FROM settings) WHERE s.value <> excluded.value RETURNING s.value;
+INSERT INTO settings (name, value) VALUES ('language', 'x') ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value WHERE false RETURNING value;
+INSERT INTO settings (name, value) VALUES ('a', 'x'), ('a', 'y') ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value;
+INSERT INTO settings (name, value) VALUES ('a', 'x') ON CONFLICT (nosuch) DO NOTHING;
+INSERT INTO settings (name, value) VALUES ('a', 'x') ON CONFLICT (value) DO NOTHING;
+INSERT INTO settings (name, value) VALUES ('a', 'x') ON CONFLICT DO UPDATE SET value = 'y';
+INSERT INTO patients (id, name, email) VALUES (100, 'x', 'p1@example.org') ON CONFLICT (tenant_id, email) DO UPDATE SET name = excluded.name RETURNING id, name;
+INSERT INTO patients (id, name, email) VALUES (100, 'x', 'p1@example.org') ON CONFLICT DO NOTHING;
+INSERT INTO patients (id, name, email) VALUES (100, 'x', 'p1@example.org');
+INSERT INTO patients (id, name, email) SELECT id, 'again ' || name, email FROM patients ON CONFLICT (tenant_id, id) DO UPDATE SET name = excluded.name RETURNING id, name;
+INSERT INTO events (id, at, kind) VALUES (1, '2026-01-01', 'again') ON CONFLICT (tenant_id, id, at) DO UPDATE SET kind = excluded.kind RETURNING *;
+--? 100, 'New'
+INSERT INTO patients (id, name) VALUES ($1, $2) RETURNING *;
+--? 1, 100, 'New'
+INSERT INTO patients (tenant_id, id, name) VALUES ($1, $2, $3) RETURNING tenant_id;
+--? 100, 'New', '{a,b}'
+INSERT INTO patients (id, name, tags) VALUES ($1, $2, $3), ($1 + 1, $2 || '!', $3) RETURNING id, name, tags;
+--? 'info', 3
+INSERT INTO log_lines (level, line) SELECT $1, name FROM patients WHERE id < $2 RETURNING *;
+--? 'language', 'fr'
+INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT (tenant_id, name) DO UPDATE SET value = $2 RETURNING value;
+--? {a,b,c}, {x,y,NULL}
+INSERT INTO settings (name, value) SELECT * FROM unnest($1::text[], $2::text[]) RETURNING name, value;
+--? 'k', NULL
+INSERT INTO settings (name, value) VALUES ($1, $2) RETURNING value;
