@@ -99,7 +99,7 @@ func outcome(t *testing.T, conn *pgconn.PgConn, sql string, extended bool) (pgte
 }
 
 func writes(sql string) bool {
-	for _, word := range []string{"INSERT", "UPDATE ", "DELETE"} {
+	for _, word := range []string{"INSERT", "UPDATE ", "DELETE", "MERGE"} {
 		if strings.Contains(sql, word) && !strings.Contains(sql, "FOR ") {
 			return true
 		}

@@ -22,6 +22,7 @@ type Config struct {
 	Setting            string // the run-time parameter that names the tenant; nobody may write it
 	Confine            bool   // add tenant predicates (enforce: rewrite, both)
 	RequireRowSecurity bool   // refuse tenanted tables without RLS (enforce: rls, both)
+	Explain            bool   // let plain EXPLAIN through: its estimates tell of other tenants' rows
 	CacheBytes         int64  // bound of the cache of results; 0 means a default
 }
 
@@ -224,6 +225,8 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.copyStmt(v.CopyStmt)
 	case *pg_query.Node_DeclareCursorStmt:
 		return c.declareCursor(v.DeclareCursorStmt)
+	case *pg_query.Node_ExplainStmt:
+		return c.explain(v.ExplainStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
 		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:
