@@ -19,6 +19,8 @@ type prepared struct {
 	statement *rewrite.Statement
 	shared    *pool.Statement
 	key       string // the tenant's, for positions
+	described bool
+	types     []uint32 // of the client's parameters, once described for EXECUTE
 }
 
 var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, needs no tenant
@@ -60,7 +62,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 		if ownKind(p.statement) {
 			return s.parseOwn(p)
 		}
-		if p.statement.Copy != nil {
+		if translated(p.statement) {
 			return s.refuse(&rewrite.UnsupportedError{
 				Rule: "message.extended",
 				Node: "this statement in the extended protocol",

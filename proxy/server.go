@@ -100,7 +100,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, CacheBytes: cfg.CacheBytes})
 	if err != nil {
 		return nil, err
 	}

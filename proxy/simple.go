@@ -72,12 +72,14 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.refuseSimple(err)
 	}
 	for i := range result.Statements {
-		if in := result.Statements[i].Copy; in != nil {
-			if len(result.Statements) > 1 {
-				return s.refuseSimple(severalStatements)
-			}
-			return s.copyFrom(ctx, in)
+		st := &result.Statements[i]
+		if !translated(st) {
+			continue
 		}
+		if len(result.Statements) > 1 {
+			return s.refuseSimple(severalStatements)
+		}
+		return s.translate(ctx, st)
 	}
 	if len(result.Statements) == 0 && s.conn == nil {
 		s.out = appendReady(appendBare(s.fakes(s.out), 'I'), s.status)
@@ -119,6 +121,24 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		}
 	}
 	return s.settled()
+}
+
+// translated reports whether a statement is sent as other messages than a
+// Query.
+func translated(st *rewrite.Statement) bool {
+	return st.Copy != nil || st.Kind == rewrite.KindPrepare || st.Kind == rewrite.KindExecute
+}
+
+// translate runs a statement by other messages than a Query.
+func (s *session) translate(ctx context.Context, st *rewrite.Statement) error {
+	switch {
+	case st.Copy != nil:
+		return s.copyFrom(ctx, st.Copy)
+	case st.Kind == rewrite.KindPrepare:
+		return s.prepareSQL(ctx, st)
+	default:
+		return s.executeSQL(ctx, st)
+	}
 }
 
 // sendPiece runs one piece. more tells that another follows if it succeeds, so

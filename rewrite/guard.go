@@ -62,6 +62,10 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 		return g.show(v.VariableShowStmt, at)
 	case *pg_query.Node_DeallocateStmt:
 		return KindDeallocate, v.DeallocateStmt.Name, nil
+	case *pg_query.Node_PrepareStmt: // its statement is looked at as one of its own
+		return KindPrepare, v.PrepareStmt.Name, nil
+	case *pg_query.Node_ExecuteStmt:
+		return KindExecute, v.ExecuteStmt.Name, nil
 	case *pg_query.Node_DiscardStmt:
 		return g.discard(v.DiscardStmt, at)
 	default:
