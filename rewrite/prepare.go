@@ -87,8 +87,10 @@ func (r *Rewriter) prepare(s *pg_query.PrepareStmt, cat *catalog.Snapshot, src *
 	for _, n := range s.Argtypes {
 		oid := typeOID(n.GetTypeName(), cat)
 		if oid == 0 {
-			return nil, &UnsupportedError{Rule: ruleStatementPrepare, Node: "PREPARE with a parameter of this type",
-				Hint: "Leave the types out, or use the prepared statements of the protocol.", Position: at.position()}
+			return nil, &UnsupportedError{
+				Rule: ruleStatementPrepare, Node: "PREPARE with a parameter of this type",
+				Hint: "Leave the types out, or use the prepared statements of the protocol.", Position: at.position(),
+			}
 		}
 		p.ParamOIDs = append(p.ParamOIDs, oid)
 	}
