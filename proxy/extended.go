@@ -19,6 +19,8 @@ type prepared struct {
 	statement *rewrite.Statement
 	shared    *pool.Statement
 	key       string // the tenant's, for positions
+	described bool
+	types     []uint32 // of the client's parameters, once described for EXECUTE
 }
 
 var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, needs no tenant
@@ -57,7 +59,10 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if len(result.Statements) > 0 {
 		p.statement = &result.Statements[0]
 		text = p.statement.Text.SQL(p.key)
-		if ownKind(p.statement) || p.statement.Copy != nil {
+		if ownKind(p.statement) {
+			return s.parseOwn(p)
+		}
+		if translated(p.statement) {
 			return s.refuse(&rewrite.UnsupportedError{
 				Rule: "message.extended",
 				Node: "this statement in the extended protocol",
@@ -164,6 +169,12 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if p := s.statements[name]; p != nil && ownKind(p.statement) {
+		return s.bindOwn(portal, p, args)
+	}
+	if portal != "" && s.ownPortals[portal] != nil {
+		return s.refuse(portalExists(portal))
+	}
 	p, err := s.lookup(ctx, name)
 	if err != nil {
 		return s.refuse(err)
@@ -184,6 +195,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	s.send = finishMessage(msg, at)
 	s.push(request{await: awaitBind, about: p})
 	s.portals[portal] = p
+	delete(s.ownPortals, portal)
 	return s.boundGroup()
 }
 
@@ -216,6 +228,12 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if p := s.statements[name]; what == 'S' && p != nil && ownKind(p.statement) {
+		return s.describeOwn(p.statement, 0, true)
+	}
+	if o := s.ownPortals[name]; what == 'P' && o != nil {
+		return s.describeOwn(o.statement, o.format, false)
+	}
 	if what == 'P' {
 		if s.conn == nil {
 			return s.refuse(noPortal(name))
@@ -242,6 +260,9 @@ func (s *session) execute(_ context.Context, body []byte) error {
 	if len(rest) != 4 {
 		return errMalformed
 	}
+	if o := s.ownPortals[portal]; o != nil {
+		return s.executeOwn(portal, o)
+	}
 	if s.conn == nil {
 		return s.refuse(noPortal(portal))
 	}
@@ -260,6 +281,10 @@ func (s *session) close(_ context.Context, body []byte) error {
 	what, name, err := decodeTarget(body)
 	if err != nil {
 		return err
+	}
+	if what == 'P' && s.ownPortals[name] != nil {
+		delete(s.ownPortals, name)
+		what = 0 // the server does not know it
 	}
 	if what == 'P' && s.conn != nil {
 		delete(s.portals, name)

@@ -38,19 +38,21 @@ const (
 
 // A request is one message bound for the server and what becomes of its reply.
 type request struct {
-	await   await
-	reply   reply
-	prepare *prepared // awaitParse: what the server has then
-	hidden  int       // awaitDescribe: parameters of ours, the last ones
-	about   *prepared // the statement an error's position refers to
-	text    *sentText // awaitQuery: the same
-	value   string    // awaitTenant: the key; awaitSetting: the name
-	refusal error     // awaitRefusal
-	fake    []byte    // replyFake
-	cut     bool      // awaitQuery: more of the client's message follows if it succeeds
-	copied  bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
-	tag     bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
-	upkeep  bool      // of settle and readBack: a failure is not the client's
+	await    await
+	reply    reply
+	prepare  *prepared // awaitParse: what the server has then
+	hidden   int       // awaitDescribe: parameters of ours, the last ones
+	about    *prepared // the statement an error's position refers to
+	text     *sentText // awaitQuery: the same
+	value    string    // awaitTenant: the key; awaitSetting: the name
+	refusal  error     // awaitRefusal
+	fake     []byte    // replyFake
+	learn    *prepared // awaitDescribe: whose parameters' types are wanted
+	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
+	cut      bool      // awaitQuery: more of the client's message follows if it succeeds
+	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
+	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
+	upkeep   bool      // of settle and readBack: a failure is not the client's
 }
 
 // A machine follows one session through the message flow. It does no I/O.

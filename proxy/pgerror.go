@@ -56,6 +56,7 @@ func Translate(err error) (e *Error, internal bool) {
 		forbidden   *rewrite.ForbiddenError
 		undefined   *rewrite.UndefinedTableError
 		wrongTenant *rewrite.WrongTenantError
+		definition  *rewrite.DefinitionError
 		limit       *pool.GroupLimitError
 		unavailable *pool.UnavailableError
 		suspended   *auth.SuspendedError
@@ -78,6 +79,8 @@ func Translate(err error) (e *Error, internal bool) {
 		return &Error{Code: "42P01", Message: undefined.Error(), Position: undefined.Position}, false
 	case errors.As(err, &wrongTenant):
 		return &Error{Code: "42501", Message: wrongTenant.Error()}, false
+	case errors.As(err, &definition):
+		return definitionError(definition)
 	case errors.As(err, &limit):
 		return newError("53300", fmt.Sprintf("tenant holds its limit of %d server connections (per_tenant)", limit.Limit),
 			"Wait for the tenant's transactions to end, or raise pool.per_tenant."), false
@@ -111,6 +114,23 @@ func Translate(err error) (e *Error, internal bool) {
 	default:
 		return newError("XX000", "internal error", "See the proxy's log."), true
 	}
+}
+
+// definitionCodes are the SQLSTATEs of what is wrong with names.
+var definitionCodes = map[rewrite.DefinitionProblem]string{
+	rewrite.UndefinedColumn: "42703",
+	rewrite.DuplicateColumn: "42701",
+	rewrite.InvalidColumn:   "42P10",
+	rewrite.WrongObjectType: "42809",
+	rewrite.DuplicateAlias:  "42712",
+}
+
+func definitionError(err *rewrite.DefinitionError) (e *Error, internal bool) {
+	code, listed := definitionCodes[err.Problem]
+	if !listed {
+		return newError("XX000", "internal error", "See the proxy's log."), true
+	}
+	return &Error{Code: code, Message: err.Message, Detail: err.Detail, Hint: err.Hint}, false
 }
 
 // reason tells a client why the server refused us without telling it more than

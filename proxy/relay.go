@@ -138,7 +138,14 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 		if what, err = s.ready(req, body); err == nil && req.tag && !s.erred {
 			what, instead = replace, appendReady(s.copyTag(), s.status)
 		}
+	case 'n':
+		if req.rowsOnly {
+			what = drop
+		}
 	case 't':
+		if req.learn != nil {
+			err = req.learn.learn(body, req.hidden)
+		}
 		if req.hidden > 0 && what == pass {
 			instead, err = hideParameters(body, req.hidden)
 			what = replace

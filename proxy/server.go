@@ -37,6 +37,7 @@ type Config struct {
 	RequireTLS   bool          // refuse clients without
 	LoginTimeout time.Duration // from accept to the end of authentication; 15s
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
+	Explain      bool          // let tenants EXPLAIN, without ANALYZE
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
 }
@@ -93,12 +94,13 @@ func New(cfg Config) (*Server, error) {
 		Setting:            cfg.Setting,
 		Confine:            cfg.Enforce != RLS,
 		RequireRowSecurity: cfg.Enforce != Rewrite,
+		Explain:            cfg.Explain,
 		CacheBytes:         cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, CacheBytes: cfg.CacheBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -49,15 +49,16 @@ type session struct {
 	tenant   *auth.Tenant // nil until one is chosen
 
 	machine
-	copied     int                  // rows that a COPY has inserted
-	partial    int                  // bytes still to come of a message that is passed on in pieces
-	confined   bool                 // this transaction's server connection carries the tenant
-	statements map[string]*prepared // by the client's names; "" is the unnamed one
-	portals    map[string]*prepared // of this transaction
-	settings   map[string]string    // run-time parameters the client set, by lower-case name
-	initial    map[string]string    // those of its start-up packet
-	reported   map[string]string    // ParameterStatus as the client knows it
-	touched    map[string]bool      // parameters set in this transaction
+	copied     int                   // rows that a COPY has inserted
+	partial    int                   // bytes still to come of a message that is passed on in pieces
+	confined   bool                  // this transaction's server connection carries the tenant
+	statements map[string]*prepared  // by the client's names; "" is the unnamed one
+	portals    map[string]*prepared  // of this transaction
+	ownPortals map[string]*ownPortal // of this transaction, not on the server
+	settings   map[string]string     // run-time parameters the client set, by lower-case name
+	initial    map[string]string     // those of its start-up packet
+	reported   map[string]string     // ParameterStatus as the client knows it
+	touched    map[string]bool       // parameters set in this transaction
 
 	mu       sync.Mutex
 	conn     *pool.Conn // leased, else nil
@@ -247,6 +248,7 @@ func (s *session) settled() error {
 	}
 	s.confined = false
 	clear(s.portals)
+	clear(s.ownPortals)
 	if s.conn == nil {
 		clear(s.touched)
 		return nil
@@ -280,6 +282,7 @@ func (s *session) destroy() {
 	s.send = s.send[:0]
 	s.confined = false
 	clear(s.portals)
+	clear(s.ownPortals)
 	clear(s.touched)
 	if c != nil {
 		s.backend.pool.Destroy(c)

@@ -2,12 +2,9 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/jackc/pgx/v5/pgproto3"
 
 	"tenantgate/auth"
 	"tenantgate/rewrite"
@@ -138,25 +135,4 @@ func tenantError(err error) error {
 func (s *session) setTenant(t *auth.Tenant) {
 	s.tenant = t
 	s.log = s.log.With().Str("tenant", t.ID).Logger()
-}
-
-// showTenant answers SHOW tenantgate.tenant.
-func (s *session) showTenant() ([]byte, error) {
-	id := ""
-	if s.tenant != nil {
-		id = s.tenant.ID
-	}
-	columns := pgproto3.RowDescription{Fields: []pgproto3.FieldDescription{{
-		Name: []byte(tenantParameter), DataTypeOID: textOID, DataTypeSize: -1, TypeModifier: -1,
-	}}}
-	row := pgproto3.DataRow{Values: [][]byte{[]byte(id)}}
-	tag := pgproto3.CommandComplete{CommandTag: []byte("SHOW")}
-	var out []byte
-	for _, msg := range []pgproto3.BackendMessage{&columns, &row, &tag} {
-		var err error
-		if out, err = msg.Encode(out); err != nil {
-			return nil, fmt.Errorf("encode %T: %w", msg, err)
-		}
-	}
-	return out, nil
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"unicode/utf8"
 
 	"tenantgate/rewrite"
@@ -72,20 +71,15 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if err != nil {
 		return s.refuseSimple(err)
 	}
-	if answer, err := s.ownStatement(result); err != nil {
-		return s.refuseSimple(err)
-	} else if answer != nil {
-		s.out = append(s.fakes(s.out), answer...)
-		s.out = appendReady(s.out, s.status)
-		return s.flush()
-	}
 	for i := range result.Statements {
-		if in := result.Statements[i].Copy; in != nil {
-			if len(result.Statements) > 1 {
-				return s.refuseSimple(severalStatements)
-			}
-			return s.copyFrom(ctx, in)
+		st := &result.Statements[i]
+		if !translated(st) {
+			continue
 		}
+		if len(result.Statements) > 1 {
+			return s.refuseSimple(severalStatements)
+		}
+		return s.translate(ctx, st)
 	}
 	if len(result.Statements) == 0 && s.conn == nil {
 		s.out = appendReady(appendBare(s.fakes(s.out), 'I'), s.status)
@@ -96,9 +90,24 @@ func (s *session) query(ctx context.Context, body []byte) error {
 			return s.refuseSimple(err)
 		}
 	}
-	pieces, err := s.cut(result)
+	own, err := leadingOwn(result)
 	if err != nil {
 		return s.refuseSimple(err)
+	}
+	pieces, err := s.cut(result.Statements[own:])
+	if err != nil {
+		return s.refuseSimple(err)
+	}
+	for i := range result.Statements[:own] {
+		answer, err := s.answerOwn(&result.Statements[i], len(result.Statements) > 1)
+		if err != nil {
+			return s.refuseSimple(err)
+		}
+		s.out = append(append(s.fakes(s.out), answer.columns...), answer.rest...)
+	}
+	if own > 0 && own == len(result.Statements) {
+		s.out = appendReady(s.out, s.status)
+		return s.flush()
 	}
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
@@ -112,6 +121,24 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		}
 	}
 	return s.settled()
+}
+
+// translated reports whether a statement is sent as other messages than a
+// Query.
+func translated(st *rewrite.Statement) bool {
+	return st.Copy != nil || st.Kind == rewrite.KindPrepare || st.Kind == rewrite.KindExecute
+}
+
+// translate runs a statement by other messages than a Query.
+func (s *session) translate(ctx context.Context, st *rewrite.Statement) error {
+	switch {
+	case st.Copy != nil:
+		return s.copyFrom(ctx, st.Copy)
+	case st.Kind == rewrite.KindPrepare:
+		return s.prepareSQL(ctx, st)
+	default:
+		return s.executeSQL(ctx, st)
+	}
 }
 
 // sendPiece runs one piece. more tells that another follows if it succeeds, so
@@ -153,8 +180,7 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 // cut divides a simple query where the tenant setting has to go in between: it
 // must not come before BEGIN ISOLATION LEVEL or SET TRANSACTION, which want to
 // be first, and it ends with a transaction.
-func (s *session) cut(result *rewrite.Result) ([]piece, error) {
-	statements := result.Statements
+func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	if !s.backend.confining || len(statements) == 0 {
 		return []piece{{sentText: sentText{statements, s.key()}}}, nil
 	}
@@ -220,87 +246,4 @@ func (s *session) refuseSimple(refusal error) error {
 		return err
 	}
 	return s.settled()
-}
-
-// ownStatement answers what concerns the proxy's session and no server
-// connection: nil if the result is for the server.
-func (s *session) ownStatement(result *rewrite.Result) ([]byte, error) {
-	for i := range result.Statements {
-		st := &result.Statements[i]
-		if !ownKind(st) {
-			continue
-		}
-		if len(result.Statements) > 1 {
-			return nil, severalStatements
-		}
-		return s.answerOwn(st)
-	}
-	return nil, nil
-}
-
-func ownKind(st *rewrite.Statement) bool {
-	switch st.Kind {
-	case rewrite.KindDeallocate, rewrite.KindDiscard:
-		return true
-	case rewrite.KindSet, rewrite.KindReset, rewrite.KindShow:
-		return st.Name == tenantParameter
-	default:
-		return false
-	}
-}
-
-func (s *session) answerOwn(st *rewrite.Statement) ([]byte, error) {
-	if s.status == 'E' {
-		return nil, errAborted
-	}
-	switch st.Kind {
-	case rewrite.KindDeallocate:
-		if st.Name == "" {
-			s.forgetStatements()
-			return commandComplete("DEALLOCATE ALL"), nil
-		}
-		if s.statements[st.Name] == nil {
-			return nil, newError("26000", fmt.Sprintf("prepared statement %q does not exist", st.Name), "")
-		}
-		delete(s.statements, st.Name)
-		return commandComplete("DEALLOCATE"), nil
-	case rewrite.KindDiscard:
-		return s.discard(st.Name)
-	case rewrite.KindShow:
-		return s.showTenant()
-	default:
-		if st.Kind == rewrite.KindReset {
-			return nil, newError("42501", "the tenant cannot be reset", "Choose another with SET "+tenantParameter+".")
-		}
-		if err := s.chooseTenant(st.Value); err != nil {
-			return nil, err
-		}
-		return commandComplete("SET"), nil
-	}
-}
-
-// discard answers DISCARD: what a session has is the proxy's to forget.
-func (s *session) discard(what string) ([]byte, error) {
-	switch what {
-	case "all":
-		if s.status != 'I' {
-			return nil, newError("25001", "DISCARD ALL cannot run inside a transaction block", "")
-		}
-		s.forgetStatements()
-		s.resetSettings()
-		return commandComplete("DISCARD ALL"), nil
-	case "plans":
-		return commandComplete("DISCARD PLANS"), nil
-	case "sequences":
-		return commandComplete("DISCARD SEQUENCES"), nil
-	case "temp":
-		return commandComplete("DISCARD TEMP"), nil
-	default:
-		return nil, &rewrite.UnsupportedError{Rule: "statement.discard", Node: "DISCARD " + what}
-	}
-}
-
-func commandComplete(tag string) []byte {
-	msg, at := beginMessage(nil, 'C')
-	return finishMessage(appendCString(msg, tag), at)
 }

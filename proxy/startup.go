@@ -324,6 +324,7 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		machine:    machine{status: 'I'},
 		statements: make(map[string]*prepared),
 		portals:    make(map[string]*prepared),
+		ownPortals: make(map[string]*ownPortal),
 		settings:   settings,
 		initial:    maps.Clone(settings),
 		touched:    make(map[string]bool),

@@ -16,7 +16,9 @@ import (
 //
 //   - is the left side of a filter join with its own predicate,
 //   - is a plain FROM item or target whose predicate is an operand of the
-//     AND at the top of its statement's WHERE, or
+//     AND at the top of its statement's WHERE,
+//   - is the target of a MERGE whose predicate is such an operand of its ON and
+//     of each WHEN MATCHED, or
 //   - is the target of an INSERT that writes the key, or a value that is
 //     checked, into the tenant column of every row.
 //
@@ -54,7 +56,7 @@ func (v *visible) has(name string) bool {
 var auditedNodes = func() map[string]bool {
 	m := make(map[string]bool)
 	for _, name := range strings.Fields(`
-		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt CopyStmt DeclareCursorStmt
+		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt MergeWhenClause CopyStmt DeclareCursorStmt ExplainStmt
 		FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt
 		UnlistenStmt ConstraintsSetStmt
 		Node RangeVar Alias JoinExpr RangeSubselect RangeFunction RangeTableSample RangeTableFunc
@@ -108,9 +110,17 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 			return a.updateStmt(n, env)
 		case *pg_query.DeleteStmt:
 			return a.deleteStmt(n, env)
+		case *pg_query.MergeStmt:
+			return a.mergeStmt(n, env)
 		case *pg_query.CopyStmt:
 			if n.IsFrom || n.IsProgram || n.Filename != "" {
 				return auditFailure("COPY other than to the client")
+			}
+		case *pg_query.ExplainStmt:
+			for _, option := range n.Options {
+				if name := option.GetDefElem().GetDefname(); name != "format" && name != "costs" {
+					return auditFailure("EXPLAIN with option %s", name)
+				}
 			}
 		case *pg_query.JoinExpr:
 			if a.filterJoin(n, env) {

@@ -191,7 +191,7 @@ func TestAuditRefusesWhatIsNotConfined(t *testing.T) {
 		"TRUNCATE public.orders",
 		"LOCK TABLE public.orders",
 		"CREATE TABLE x AS SELECT 1",
-		"EXPLAIN SELECT 1",
+		"EXPLAIN ANALYZE SELECT 1",
 		"PREPARE x AS SELECT 1",
 		"CALL f()",
 		"DO $$ $$",

@@ -83,7 +83,13 @@ func (r *Result) size() int64 {
 	n := int64(entryOverhead)
 	for i := range r.Statements {
 		s := &r.Statements[i]
+		if s.Prepare != nil {
+			s = &s.Prepare.Statement
+		}
 		n += entryOverhead + s.Text.size()
+		for k := range r.Statements[i].Arguments {
+			n += 32 + int64(len(r.Statements[i].Arguments[k].Text))
+		}
 		for k := range s.Checks {
 			n += 64 + int64(len(s.Checks[k].table)+len(s.Checks[k].value))
 		}

@@ -31,7 +31,7 @@ func (e *EncodingError) Error() string { return e.Message }
 
 // An UnsupportedError is a construct that is not covered under tenancy.
 type UnsupportedError struct {
-	Rule     string // as "statement.merge": stable, documented
+	Rule     string // as "relation.view": stable, documented
 	Node     string // what it is, in SQL's words: "MERGE", "view \"v\""
 	Hint     string
 	Position int
@@ -60,6 +60,29 @@ type UndefinedTableError struct {
 func (e *UndefinedTableError) Error() string {
 	return fmt.Sprintf("relation %q does not exist", e.Name)
 }
+
+// A DefinitionProblem is what is wrong with a name that a statement uses.
+type DefinitionProblem uint8
+
+// The problems, by what PostgreSQL calls them.
+const (
+	UndefinedColumn DefinitionProblem = iota + 1 // no such column
+	DuplicateColumn                              // a column is named twice
+	InvalidColumn                                // the column cannot be used there
+	WrongObjectType                              // the relation is of another kind
+	DuplicateAlias                               // two relations have one name
+)
+
+// A DefinitionError is what PostgreSQL itself would answer, where the
+// statement never gets so far.
+type DefinitionError struct {
+	Problem DefinitionProblem
+	Message string // PostgreSQL's own words
+	Detail  string
+	Hint    string
+}
+
+func (e *DefinitionError) Error() string { return e.Message }
 
 // A WrongTenantError is a row that would be written with another tenant's key.
 type WrongTenantError struct {

@@ -90,6 +90,12 @@ func goldenError(err error) string {
 		return fmt.Sprintf("42501 %s: %s at %d\nHINT: %s", e.Rule, e.Message, e.Position, e.Hint)
 	case *UndefinedTableError:
 		return fmt.Sprintf("42P01: %s at %d", e.Error(), e.Position)
+	case *DefinitionError:
+		problem := map[DefinitionProblem]string{
+			UndefinedColumn: "undefined column", DuplicateColumn: "duplicate column", InvalidColumn: "invalid column",
+			WrongObjectType: "wrong object type", DuplicateAlias: "duplicate alias",
+		}[e.Problem]
+		return fmt.Sprintf("%s: %s\nDETAIL: %s\nHINT: %s", problem, e.Message, e.Detail, e.Hint)
 	case *WrongTenantError:
 		return fmt.Sprintf("42501: %s", e.Error())
 	default:
@@ -104,6 +110,7 @@ func modes(t testing.TB) map[string]*Rewriter {
 		"simple":   confine,
 		"extended": confine,
 		"rls":      newRewriter(t, Config{RequireRowSecurity: false}),
+		"plans":    newRewriter(t, Config{Confine: true, Explain: true}),
 	}
 }
 

@@ -17,13 +17,14 @@ import (
 // the confiner, which runs in every enforcement too.
 type guard struct {
 	setting string // the tenant setting, folded
+	explain bool   // Config.Explain
 }
 
 func newGuard(config *Config) (*guard, error) {
 	if config.Setting == "" {
 		return nil, errors.New("no name of the tenant setting")
 	}
-	return &guard{setting: foldASCII(config.Setting)}, nil
+	return &guard{setting: foldASCII(config.Setting), explain: config.Explain}, nil
 }
 
 // check refuses a statement, or tells what kind it is. name is that of
@@ -47,6 +48,8 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt,
 		*pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
 		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_ExplainStmt:
+		return KindQuery, "", w.explain(raw.Stmt, v.ExplainStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
 		*pg_query.Node_ConstraintsSetStmt, // ends with the transaction
 		*pg_query.Node_UnlistenStmt:       // nobody listens
@@ -59,6 +62,10 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 		return g.show(v.VariableShowStmt, at)
 	case *pg_query.Node_DeallocateStmt:
 		return KindDeallocate, v.DeallocateStmt.Name, nil
+	case *pg_query.Node_PrepareStmt: // its statement is looked at as one of its own
+		return KindPrepare, v.PrepareStmt.Name, nil
+	case *pg_query.Node_ExecuteStmt:
+		return KindExecute, v.ExecuteStmt.Name, nil
 	case *pg_query.Node_DiscardStmt:
 		return g.discard(v.DiscardStmt, at)
 	default:

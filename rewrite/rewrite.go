@@ -22,6 +22,7 @@ type Config struct {
 	Setting            string // the run-time parameter that names the tenant; nobody may write it
 	Confine            bool   // add tenant predicates (enforce: rewrite, both)
 	RequireRowSecurity bool   // refuse tenanted tables without RLS (enforce: rls, both)
+	Explain            bool   // let plain EXPLAIN through: its estimates tell of other tenants' rows
 	CacheBytes         int64  // bound of the cache of results; 0 means a default
 }
 
@@ -41,14 +42,16 @@ type Result struct {
 // A Statement is one confined statement. Statements of a simple query each
 // carry their own text, so that the session can cut a message between them.
 type Statement struct {
-	Kind   Kind
-	Text   Template
-	Params int     // parameters that the client must bind (Extended)
-	Keys   []Key   // parameters that the proxy binds after the client's (Extended)
-	Checks []Check // what must hold for the tenant's key before the statement runs
-	Name   string  // run-time parameter of KindSet, KindReset, KindShow: lower case
-	Copy   *CopyIn // of COPY FROM STDIN, which has no Text
-	Value  string  // KindSet: the value, if it is a single constant
+	Kind      Kind
+	Text      Template
+	Params    int        // parameters that the client must bind (Extended)
+	Keys      []Key      // parameters that the proxy binds after the client's (Extended)
+	Checks    []Check    // what must hold for the tenant's key before the statement runs
+	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
+	Copy      *CopyIn    // of COPY FROM STDIN, which has no Text
+	Prepare   *Prepare   // KindPrepare, which has no Text
+	Arguments []Argument // KindExecute, which has none either
+	Value     string     // KindSet: the value, if it is a single constant
 }
 
 // Kind says what a statement does to its session and transaction.
@@ -67,6 +70,8 @@ const (
 	KindShow                       // SHOW
 	KindDeallocate                 // DEALLOCATE; Name "" is ALL, else the statement's name as sent
 	KindDiscard                    // DISCARD; Name is "all", "plans", "sequences" or "temp"
+	KindPrepare                    // PREPARE of SQL; Name is the statement's
+	KindExecute                    // EXECUTE of SQL; Name is the statement's
 )
 
 // A Key is one parameter the proxy adds: the tenant's key, in text format.
@@ -175,6 +180,14 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		return Statement{}, err
 	}
 	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt)}
+	switch v := raw.Stmt.Node.(type) { // neither is sent
+	case *pg_query.Node_PrepareStmt:
+		s.Prepare, err = r.prepare(v.PrepareStmt, cat, src, raw)
+		return s, err
+	case *pg_query.Node_ExecuteStmt:
+		s.Arguments, err = executeArguments(v.ExecuteStmt, cat, place{sql: src.sql, offset: part.start})
+		return s, err
+	}
 	if req.Extended {
 		s.Params = max(len(req.ParamOIDs), src.highestParam())
 	}
@@ -227,6 +240,8 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.copyStmt(v.CopyStmt)
 	case *pg_query.Node_DeclareCursorStmt:
 		return c.declareCursor(v.DeclareCursorStmt)
+	case *pg_query.Node_ExplainStmt:
+		return c.explain(v.ExplainStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
 		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:

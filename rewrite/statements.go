@@ -23,8 +23,6 @@ const (
 // their node's name.
 var statementRules = map[string]statementRule{
 	"ExplainStmt":       {rule: ruleStatementExplain, words: "EXPLAIN", hint: "Estimates tell of other tenants' rows.", later: true},
-	"PrepareStmt":       {rule: ruleStatementPrepare, words: "PREPARE", hint: "Use the prepared statements of the protocol.", later: true},
-	"ExecuteStmt":       {rule: ruleStatementExecute, words: "EXECUTE", hint: "Use the prepared statements of the protocol.", later: true},
 	"ListenStmt":        {rule: ruleStatementListen, words: "LISTEN", hint: "Channels are common to all tenants.", later: true},
 	"NotifyStmt":        {rule: ruleStatementNotify, words: "NOTIFY", hint: "Channels are common to all tenants.", later: true},
 	"LockStmt":          {rule: ruleStatementLock, words: "LOCK", hint: "The lock would hold up all tenants; lock rows with SELECT ... FOR UPDATE.", later: true},

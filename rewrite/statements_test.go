@@ -9,8 +9,8 @@ import (
 func TestStatementsThatAreNoTenantsAreRefused(t *testing.T) {
 	for rule, statements := range map[string][]string{
 		ruleStatementExplain:       {"EXPLAIN SELECT 1", "EXPLAIN (ANALYZE) SELECT * FROM orders", "explain analyze verbose delete from orders"},
-		ruleStatementPrepare:       {"PREPARE p AS SELECT 1", "PREPARE p (int) AS DELETE FROM orders WHERE id = $1"},
-		ruleStatementExecute:       {"EXECUTE p", "EXECUTE p (set_config('app.tenant_id', '2', false))"},
+		ruleStatementPrepare:       {"PREPARE p (nosuch) AS SELECT 1", "PREPARE p (int[][]) AS SELECT $1", "PREPARE p AS SELECT set_config('datestyle', 'ISO', false)"},
+		ruleStatementExecute:       {"EXECUTE p (1 + 1)", "EXECUTE p (set_config('app.tenant_id', '2', false))", "EXECUTE p ((SELECT 1))", "EXECUTE p (1e3)", "EXECUTE p ('1'::numeric(3,1))"},
 		ruleStatementListen:        {"LISTEN c", `LISTEN "C"`},
 		ruleStatementNotify:        {"NOTIFY c", "NOTIFY c, 'payload'"},
 		ruleStatementLock:          {"LOCK orders", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE NOWAIT"},

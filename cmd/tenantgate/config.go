@@ -111,6 +111,7 @@ type Tenancy struct {
 	UnlistedShared bool
 	AllowFunctions []catalog.Name
 	DenyFunctions  []catalog.Name
+	Explain        bool // plain EXPLAIN for tenants
 }
 
 // A Tenant is an id, a key and a placement.
@@ -165,6 +166,7 @@ func (c *Config) Rewrite() rewrite.Config {
 		Setting:            c.Tenancy.Setting,
 		Confine:            c.Tenancy.Enforce != proxy.RLS,
 		RequireRowSecurity: c.Tenancy.Enforce != proxy.Rewrite,
+		Explain:            c.Tenancy.Explain,
 	}
 }
 

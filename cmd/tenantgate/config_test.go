@@ -53,7 +53,7 @@ tenancy:
   functions: {allow: [public.my_report, Slugify], deny: [pg_catalog.now]}
   seal: false
   temp_tables: false
-  explain: false
+  explain: true
   acknowledge: []
   observe: false
 tenants:
@@ -89,6 +89,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		UnlistedShared: true,
 		AllowFunctions: []catalog.Name{{Schema: "public", Name: "my_report"}, {Name: "slugify"}},
 		DenyFunctions:  []catalog.Name{{Schema: "pg_catalog", Name: "now"}},
+		Explain:        true,
 	}, cfg.Tenancy)
 	require.Equal(t, []Tenant{
 		{ID: "acme", Key: "1", Backend: "main"},
@@ -105,7 +106,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		{User: "migrator", Password: "hush", Operator: true, URL: "postgres://owner:hush@127.0.0.1:5432/app"},
 	}, cfg.Logins)
 
-	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true}, cfg.Rewrite())
+	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true, Explain: true}, cfg.Rewrite())
 	require.Equal(t, cfg.Tenancy.Tables, cfg.Catalog().Tables)
 	require.Equal(t, "tenant_id", cfg.Catalog().Column)
 	pools := cfg.Pools()
@@ -170,7 +171,6 @@ func TestConfigurationErrors(t *testing.T) {
 var unavailableExamples = map[string]string{
 	"tenancy.seal":        "tenancy: {seal: true}",
 	"tenancy.temp_tables": "tenancy: {temp_tables: true}",
-	"tenancy.explain":     "tenancy: {explain: true}",
 	"tenancy.acknowledge": "tenancy: {acknowledge: [\"fk-without-tenant:public.lines\"]}",
 	"tenancy.observe":     "tenancy: {observe: true}",
 	"registry":            "registry: {backend: only, schema: tenantgate}",

@@ -125,6 +125,7 @@ func newServer(cfg *Config, log zerolog.Logger) (*proxy.Server, error) {
 		Auth:       authenticator,
 		Backends:   cfg.Pools(),
 		TLS:        tlsConfig,
+		Explain:    cfg.Tenancy.Explain,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
 	})

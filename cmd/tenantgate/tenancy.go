@@ -59,7 +59,7 @@ func (r *configReader) tenancy(v value) {
 		}},
 		field{"seal", false, flag},
 		field{"temp_tables", false, flag},
-		field{"explain", false, flag},
+		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
 		field{"acknowledge", false, func(v value) { v.list(func(v value) { v.text() }) }},
 		field{"observe", false, flag},
 	)

@@ -8,7 +8,6 @@ import "go.yaml.in/yaml/v3"
 var unavailable = map[string]string{
 	"tenancy.seal":        "leave it out, or false; policies then read the plain setting",
 	"tenancy.temp_tables": "leave it out, or false; temporary tables are refused",
-	"tenancy.explain":     "leave it out, or false; EXPLAIN is refused",
 	"tenancy.acknowledge": "leave it out, or empty",
 	"tenancy.observe":     "leave it out, or false; refusals are always enforced",
 	"registry":            "leave it out; list tenants and logins in this file",

@@ -15,6 +15,9 @@ COPY (TABLE settings) TO STDOUT;
 COPY (VALUES (1, 'a'), (2, NULL)) TO STDOUT;
 COPY countries TO STDOUT;
 COPY nosuch TO STDOUT;
---! rewrite both: 0A000
 COPY patients (nosuch) TO STDOUT;
 COPY (SELECT nosuch FROM patients) TO STDOUT;
+COPY events TO STDOUT;
+COPY patients (id, nosuch) TO STDOUT;
+COPY patients (id, id) TO STDOUT;
+COPY invoices (id, gross) TO STDOUT;
