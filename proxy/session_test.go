@@ -97,6 +97,8 @@ func TestTransactionsKeepTheirTenantHoweverTheyBegin(t *testing.T) {
 				{"BEGIN", "SAVEPOINT a", "ROLLBACK TO SAVEPOINT a", own, "COMMIT"},
 				{"BEGIN", own, "ROLLBACK; BEGIN", own, "COMMIT"},
 				{own + "; COMMIT; " + own, own},
+				{"BEGIN", own, "RESET ALL", own, "COMMIT", "RESET ALL", own},
+				{"BEGIN; " + own + "; RESET ALL; " + own, own, "COMMIT"},
 				{own + "; BEGIN; " + own, own, "COMMIT"},
 				{"SELECT 1; ROLLBACK; " + own},
 			} {

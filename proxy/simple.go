@@ -173,9 +173,14 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 		s.confined = false
 	case rewrite.KindSet, rewrite.KindReset:
 		s.touch(st.Name)
+		s.confined = s.confined && !resetsAll(st)
 	default: // nothing that outlives the statement
 	}
 }
+
+// resetsAll reports whether a statement resets all run-time parameters, the
+// tenant setting among them.
+func resetsAll(st *rewrite.Statement) bool { return st.Kind == rewrite.KindReset && st.Name == "" }
 
 // cut divides a simple query where the tenant setting has to go in between: it
 // must not come before BEGIN ISOLATION LEVEL or SET TRANSACTION, which want to
@@ -194,6 +199,13 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 		}
 	}
 	for i := range statements {
+		if resetsAll(&statements[i]) {
+			if !explicit && len(statements) > 1 {
+				return nil, severalStatements // a cut would part the implicit transaction
+			}
+			confined, control = false, i+1
+			continue
+		}
 		switch statements[i].Kind {
 		case rewrite.KindBegin:
 			explicit, control = true, i+1
