@@ -274,7 +274,7 @@ func withTypes(t *testing.T, conn *pgconn.PgConn, sql string, args [][]byte, oid
 const queryCanceled = "57014"
 
 // generated is how many statements the next test makes.
-var generated = flag.Int("generated", 150, "statements to generate")
+var generated = flag.Int("generated", 80, "statements to generate")
 
 func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 	o := newOracle(t)
