@@ -107,7 +107,9 @@ func (o *oracle) run(t *testing.T, conn *pgconn.PgConn, exec func() []pgtest.Out
 		return r // the transaction has failed: there is nothing to look at
 	}
 	if o.limit != "" {
-		pgtest.Must(t, conn, "SET LOCAL statement_timeout = 0")
+		if reset := pgtest.Simple(t, conn, "SET LOCAL statement_timeout = 0"); reset[0].Code != "" {
+			return run{outcomes: reset} // the machine is busy: even this took too long
+		}
 	}
 	for _, row := range pgtest.Must(t, conn, o.contents) {
 		if row[1] == "t" {
@@ -274,14 +276,14 @@ func withTypes(t *testing.T, conn *pgconn.PgConn, sql string, args [][]byte, oid
 const queryCanceled = "57014"
 
 // generated is how many statements the next test makes.
-var generated = flag.Int("generated", 150, "statements to generate")
+var generated = flag.Int("generated", 80, "statements to generate")
 
 func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 	o := newOracle(t)
 	for _, conn := range []*pgconn.PgConn{o.shared, o.alone} {
 		pgtest.Must(t, conn, "SET jit = off")
 	}
-	o.limit = "500ms"
+	o.limit = "1s"
 	untouched := o.run(t, o.shared, func() []pgtest.Outcome { return nil }).others
 	g := &generator{Rand: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same statements every time
 	different, failed, refused, deparsed := 0, 0, 0, 0
