@@ -93,7 +93,7 @@ func TestWaitingGroupsTakeTurns(t *testing.T) {
 			mu.Unlock()
 			p.Release(c)
 		})
-		require.Eventually(t, func() bool { return p.Stat().Waiting == already+1 }, time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return p.Stat().Waiting == already+1 }, 20*time.Second, time.Millisecond)
 	}
 	for i := range 3 {
 		wait("greedy", i)
@@ -105,7 +105,7 @@ func TestWaitingGroupsTakeTurns(t *testing.T) {
 }
 
 func TestGroupStopsAtItsLimitWhileOthersGoOn(t *testing.T) {
-	p := open(t, Config{Size: 4, PerGroup: 1, AcquireTimeout: 100 * time.Millisecond})
+	p := open(t, Config{Size: 4, PerGroup: 1, AcquireTimeout: 3 * time.Second})
 	mine := acquire(t, p, "a")
 	_, err := p.Acquire(t.Context(), "a")
 	var limit *GroupLimitError
@@ -118,7 +118,7 @@ func TestGroupStopsAtItsLimitWhileOthersGoOn(t *testing.T) {
 }
 
 func TestFullPoolTimesOut(t *testing.T) {
-	p := open(t, Config{Size: 1, AcquireTimeout: 50 * time.Millisecond})
+	p := open(t, Config{Size: 1, AcquireTimeout: 3 * time.Second})
 	c := acquire(t, p, "a")
 	_, err := p.Acquire(t.Context(), "b")
 	require.ErrorIs(t, err, ErrTimeout)
@@ -192,7 +192,7 @@ func TestIdleAndOldConnsAreClosedButTheMinimumStays(t *testing.T) {
 	for _, c := range held {
 		p.Release(c)
 	}
-	require.Eventually(t, func() bool { s := p.Stat(); return s.Idle == 1 && s.Dialing == 0 }, 5*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { s := p.Stat(); return s.Idle == 1 && s.Dialing == 0 }, 20*time.Second, 5*time.Millisecond)
 
 	old := open(t, Config{Size: 1, MaxLifetime: 50 * time.Millisecond})
 	c := acquire(t, old, "a")
@@ -212,7 +212,7 @@ func TestCloseEndsWaiters(t *testing.T) {
 		_, err := p.Acquire(context.Background(), "b")
 		got <- err
 	}()
-	require.Eventually(t, func() bool { return p.Stat().Waiting == 1 }, time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return p.Stat().Waiting == 1 }, 20*time.Second, time.Millisecond)
 	p.Close()
 	require.ErrorIs(t, <-got, ErrClosed)
 	p.Release(c) // a late one is closed
