@@ -227,7 +227,17 @@ func (s *Server) CreateDatabase(ctx context.Context, name, template string) erro
 	if template == "" {
 		template = "template0"
 	}
-	return s.Exec(ctx, Superuser, "CREATE DATABASE "+quoteIdent(name)+" TEMPLATE "+quoteIdent(template))
+	conn, err := s.Connect(ctx, Superuser)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	sql := "CREATE DATABASE " + quoteIdent(name) + " TEMPLATE " + quoteIdent(template)
+	if majorVersion(strings.SplitN(conn.ParameterStatus("server_version"), ".", 2)[0]) >= 15 {
+		sql += " STRATEGY file_copy" // several times as fast as the log, where nothing is synced
+	}
+	_, err = conn.Exec(ctx, sql).ReadAll()
+	return err
 }
 
 // Log returns what the server has logged so far.
