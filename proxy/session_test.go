@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -265,13 +266,33 @@ func TestDescriptionHidesTheProxysParameter(t *testing.T) {
 	require.Len(t, d.Fields, 2)
 }
 
+// cancelled runs a statement without end, asks for its cancellation until it
+// has ended, and returns its SQLSTATE.
+func cancelled(t *testing.T, conn *pgconn.PgConn, sql string) string {
+	t.Helper()
+	ended := make(chan struct{})
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for {
+			select {
+			case <-ended:
+				return
+			case <-time.After(200 * time.Millisecond):
+				_ = conn.CancelRequest(context.Background())
+			}
+		}
+	})
+	outcomes := pgtest.Simple(t, conn, sql)
+	close(ended)
+	asking.Wait()
+	return outcomes[0].Code
+}
+
 func TestCancelStopsTheRightStatement(t *testing.T) {
 	g := open(t, clinic.New(t, 1), RLS, nil)
 	conn := g.tenant("1")
 	const long = "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b"
-	time.AfterFunc(200*time.Millisecond, func() { _ = conn.CancelRequest(context.Background()) })
-	outcomes := pgtest.Simple(t, conn, long)
-	require.Equal(t, "57014", outcomes[0].Code)
+	require.Equal(t, "57014", cancelled(t, conn, long))
 	require.NoError(t, conn.CancelRequest(t.Context())) // hits nothing
 	pgtest.Must(t, conn, "SELECT 1")
 }

@@ -166,13 +166,12 @@ func TestLongCancelKeysGoWithTheNewerProtocol(t *testing.T) {
 	for params, size := range map[string]int{"max_protocol_version=3.0": 4, "max_protocol_version=3.2": 32} {
 		conn := pgtest.Connect(t, g.url("tenant1", params))
 		require.Len(t, conn.SecretKey(), size, params)
-		time.AfterFunc(200*time.Millisecond, func() { _ = conn.CancelRequest(t.Context()) })
-		require.Equal(t, "57014", pgtest.Simple(t, conn, "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b")[0].Code)
+		require.Equal(t, "57014", cancelled(t, conn, "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b"))
 	}
 }
 
 func TestClientThatDoesNotLogInIsLeftInTime(t *testing.T) {
-	g := open(t, clinic.New(t, 1), RLS, func(cfg *Config) { cfg.LoginTimeout = 200 * time.Millisecond; cfg.MaxLogins = 2 })
+	g := open(t, clinic.New(t, 1), RLS, func(cfg *Config) { cfg.LoginTimeout = 2 * time.Second; cfg.MaxLogins = 2 })
 	conn := g.dial()
 	_, err := conn.Read(make([]byte, 1))
 	require.ErrorIs(t, err, io.EOF)
@@ -190,7 +189,7 @@ func TestClientThatDoesNotLogInIsLeftInTime(t *testing.T) {
 			return false
 		}
 		return conn.Close(t.Context()) == nil
-	}, 5*time.Second, 20*time.Millisecond)
+	}, 30*time.Second, 20*time.Millisecond)
 }
 
 func TestOptionsOfTheStartUpPacketAreReadAsTheServerDoes(t *testing.T) {
