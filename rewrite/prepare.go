@@ -94,8 +94,10 @@ func (r *Rewriter) prepare(s *pg_query.PrepareStmt, cat *catalog.Snapshot, src *
 		}
 		p.ParamOIDs = append(p.ParamOIDs, oid)
 	}
-	unproven := &UnsupportedError{Rule: ruleStatementPrepare, Node: "this form of PREPARE",
-		Hint: "Use the prepared statements of the protocol.", Position: at.position()}
+	unproven := &UnsupportedError{
+		Rule: ruleStatementPrepare, Node: "this form of PREPARE",
+		Hint: "Use the prepared statements of the protocol.", Position: at.position(),
+	}
 	as := src.nameEnd(first + 1)
 	if src.punct(as, "(") {
 		as = src.closing(as) + 1
@@ -127,8 +129,10 @@ func executeArguments(s *pg_query.ExecuteStmt, cat *catalog.Snapshot, at place) 
 	for _, n := range s.Params {
 		arg, ok := argument(n, cat)
 		if !ok {
-			return nil, &UnsupportedError{Rule: ruleStatementExecute, Node: "EXECUTE with an argument that is no constant",
-				Hint: "Write constants, or use the prepared statements of the protocol.", Position: at.position()}
+			return nil, &UnsupportedError{
+				Rule: ruleStatementExecute, Node: "EXECUTE with an argument that is no constant",
+				Hint: "Write constants, or use the prepared statements of the protocol.", Position: at.position(),
+			}
 		}
 		args = append(args, arg)
 	}

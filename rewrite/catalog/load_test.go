@@ -257,8 +257,10 @@ func TestRelationsAreFoundAsTheServerFindsThem(t *testing.T) {
 		CREATE TABLE a."Upper" (); CREATE TABLE "C".upper (); CREATE VIEW "C".seen AS SELECT 1;
 		CREATE TABLE b."`+long+`" (); CREATE TABLE public.t`+strings.Repeat("x", 62)+` ();
 		CREATE SEQUENCE a.numbers; CREATE TABLE pg_catalog_not ()`))
-	names := []string{"both", "only_b", "pg_class", "Upper", "upper", "seen", "numbers", "tables", "nothing",
-		long + "é", long + "x", long + "xx", "t" + strings.Repeat("x", 62) + "tail", "pg_catalog_not"}
+	names := []string{
+		"both", "only_b", "pg_class", "Upper", "upper", "seen", "numbers", "tables", "nothing",
+		long + "é", long + "x", long + "xx", "t" + strings.Repeat("x", 62) + "tail", "pg_catalog_not",
+	}
 	schemas := []string{"", "a", "b", "C", "c", "public", "pg_catalog", "information_schema", "nowhere"}
 	for _, path := range []string{`"$user", public`, `a, b`, `b, a, public`, `public, pg_catalog`, `"C", information_schema`, `c`, `''`} {
 		c.exec(t, "SET search_path = "+path)
@@ -323,7 +325,12 @@ func TestServersThatAreNotUnderstoodAreRefused(t *testing.T) {
 	_, err = Load(t.Context(), answers{}, Config{})
 	require.ErrorContains(t, err, "did not describe itself")
 	for _, broken := range []answers{
-		{{"0", "0"}}, {{"0", "0", `[1]`}}, {{"0", "0", `{}`}}, {{"0", "0", ``}}, {{"99", "0", `[]`}}, {{"8", "0", `[]`}},
+		{{"0", "0"}},
+		{{"0", "0", `[1]`}},
+		{{"0", "0", `{}`}},
+		{{"0", "0", ``}},
+		{{"99", "0", `[]`}},
+		{{"8", "0", `[]`}},
 		{{"2", "0", `[1, "public", "t", "r", false, false, false, false, null, ["a"], [23], [], ["int4"], [""]]`}},
 	} {
 		_, err = Load(t.Context(), broken, Config{})

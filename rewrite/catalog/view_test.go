@@ -48,8 +48,10 @@ func TestViewsAreLoadedWithWhatTheirReadersNeedToKnow(t *testing.T) {
 	require.Equal(t, load(t, c, shopConfig()).ServerVersion >= 150000, invoked.Invoker)
 	require.Contains(t, invoked.Definition, `AS "Name" FROM tenants`)
 
-	for _, setting := range []string{"DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", "extra_float_digits = 0",
-		"standard_conforming_strings = off", "search_path = public, pg_catalog"} {
+	for _, setting := range []string{
+		"DateStyle = 'SQL, DMY'", "IntervalStyle = 'sql_standard'", "extra_float_digits = 0",
+		"standard_conforming_strings = off", "search_path = public, pg_catalog",
+	} {
 		c.exec(t, "SET "+setting)
 		require.Empty(t, view("public", "totals").Definition, setting)
 		c.exec(t, "RESET ALL")
