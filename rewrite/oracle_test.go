@@ -286,7 +286,7 @@ func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 	o.limit = "1s"
 	untouched := o.run(t, o.shared, func() []pgtest.Outcome { return nil }).others
 	g := &generator{Rand: rand.New(rand.NewPCG(1, 2))} //nolint:gosec // the same statements every time
-	different, failed, refused, deparsed := 0, 0, 0, 0
+	different, failed, refused, apart, deparsed := 0, 0, 0, 0, 0
 	for n := range *generated {
 		sql := g.statement()
 		want := o.run(t, o.alone, func() []pgtest.Outcome { return send(t, o.alone, sql, false, nil) })
@@ -305,6 +305,11 @@ func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 		}
 		for _, extended := range []bool{false, true} {
 			result, err := o.rewriter.Rewrite(Request{SQL: sql, Extended: extended}, o.catalog)
+			var unsupported *UnsupportedError
+			if errors.As(err, &unsupported) && strings.HasPrefix(unsupported.Rule, "barrier.") {
+				apart++ // a FULL JOIN by columns of types that are not known
+				continue
+			}
 			require.NoError(t, err, "%d: %s", n, sql)
 			text := result.Statements[0].Text.SQL(goldenKey)
 			if len(result.Statements[0].Text.edits) == 0 {
@@ -323,8 +328,9 @@ func TestGeneratedStatementsAnswerAsForOneTenant(t *testing.T) {
 			different++
 		}
 	}
-	t.Logf("%d statements: %d would answer otherwise if they were sent as they are; %d failed for one tenant alone (%d of them refused); %d texts deparsed",
-		*generated, different, failed, refused, deparsed)
+	t.Logf("%d statements: %d would answer otherwise if they were sent as they are; %d failed for one tenant alone (%d of them refused); %d texts refused by the barrier; %d deparsed",
+		*generated, different, failed, refused, apart, deparsed)
+	require.Less(t, apart*20, 2**generated, "the barrier should refuse next to nothing")
 	require.Less(t, failed*3, *generated, "most statements should have an answer")
 	require.Greater(t, different*3, *generated, "the rows should tell a confined statement from one that is not")
 }

@@ -85,6 +85,8 @@ type Rewriter struct {
 	cache  *cache
 	sample string // the key that proofs are made with
 	guard  *guard
+
+	noBarrier bool // for tests that show what would leak
 }
 
 // New returns a Rewriter.
@@ -195,8 +197,18 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
 	c := newConfiner(&r.config, cat, src, k)
 	c.declared = req.ParamOIDs
+	var apart *barrier
+	if r.config.Confine {
+		apart = newBarrier(cat, req.ParamOIDs, raw.Stmt)
+		apart.statement(raw.Stmt)
+	}
 	if err := c.dispatch(raw.Stmt); err != nil {
 		return Statement{}, err
+	}
+	if apart != nil && !r.noBarrier {
+		if err := c.keepApart(apart); err != nil {
+			return Statement{}, err
+		}
 	}
 	if s.Copy = c.copyIn; s.Copy != nil {
 		return s, nil // its INSERTs are confined one by one
@@ -221,12 +233,27 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		return Statement{}, err
 	}
 	if r.config.Confine {
-		if err := r.auditor(cat, k, s.Checks).audit(tree); err != nil {
+		a := r.auditor(cat, k, s.Checks)
+		if err := a.audit(tree); err != nil {
+			return Statement{}, fmt.Errorf("rewrite: %w", err)
+		}
+		if err := a.apart(tree, declaredWith(req.ParamOIDs, s.Params, k)); err != nil && !r.noBarrier {
 			return Statement{}, fmt.Errorf("rewrite: %w", err)
 		}
 	}
 	s.Text = text
 	return s, nil
+}
+
+// declaredWith are the declared types of the client's parameters and of the
+// keys behind them.
+func declaredWith(oids []uint32, params int, k *keys) []uint32 {
+	declared := make([]uint32, params, params+len(k.types))
+	copy(declared, oids)
+	for _, t := range k.types {
+		declared = append(declared, t.OID)
+	}
+	return declared
 }
 
 // dispatch confines a statement by its kind. The guard has refused the kinds

@@ -14,10 +14,13 @@ const (
 	rankAppend             // one more item of a list
 	rankTable              // FROM, where TABLE t was
 	rankJoinEnd            // the end of a filter join
+	rankGuardEnd           // the end of a guard
 	rankParenthesis        // the end of a condition in parentheses
 	rankWhere              // a new WHERE
+	rankFence              // OFFSET 0, MATERIALIZED
 	rankJoinStart          // the start of a filter join
 	rankCondition          // the start of a condition in parentheses
+	rankGuardStart         // the start of a guard
 	rankSchema             // the schema of a relation
 )
 

@@ -102,6 +102,7 @@ type Column struct {
 	Default   bool // has a default or is an identity
 	Generated bool // GENERATED ALWAYS AS (...), stored or virtual
 	Identity  bool // GENERATED ... AS IDENTITY
+	Collated  bool // has another collation than the database's default
 }
 
 // A Type names a column's data type, domains as themselves.

@@ -209,6 +209,7 @@ func (r *reader) readRelation(content string) error {
 		has := func(flag string) bool { return strings.Contains(flags[i], flag) }
 		rel.Columns = append(rel.Columns, Column{
 			Name: name, Type: t, NotNull: has("n"), Default: has("d") || has("i"), Generated: has("g"), Identity: has("i"),
+			Collated: has("c"),
 		})
 	}
 	r.relations = append(r.relations, rel)

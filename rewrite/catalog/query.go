@@ -53,7 +53,9 @@ WITH schemas AS (
 			CASE WHEN a.attnotnull THEN 'n' END,
 			CASE WHEN a.atthasdef AND a.attgenerated OPERATOR(pg_catalog.=) '' THEN 'd' END,
 			CASE WHEN a.attgenerated OPERATOR(pg_catalog.<>) '' THEN 'g' END,
-			CASE WHEN a.attidentity OPERATOR(pg_catalog.<>) '' THEN 'i' END) ORDER BY a.attnum) AS flags
+			CASE WHEN a.attidentity OPERATOR(pg_catalog.<>) '' THEN 'i' END,
+			CASE WHEN a.attcollation OPERATOR(pg_catalog.<>) 0 AND a.attcollation OPERATOR(pg_catalog.<>) 100
+				THEN 'c' END) ORDER BY a.attnum) AS flags
 	FROM pg_catalog.pg_attribute AS a
 	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) a.atttypid
 	JOIN pg_catalog.pg_namespace AS tn ON tn.oid OPERATOR(pg_catalog.=) t.typnamespace

@@ -1,0 +1,403 @@
+package rewrite
+
+import (
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// A queryLevel is one SELECT, UPDATE or DELETE with the FROM items that its
+// conditions see.
+type queryLevel struct {
+	items []*fromItem
+	outer *queryLevel
+	ctes  *commonTables
+
+	merged bool // USING or NATURAL shows columns of two items as one
+}
+
+// unnamed reports whether an item has columns of which the name is not known.
+func (item *fromItem) unnamed() bool { return item.partial || hasColumn([]*fromItem{item}, "") }
+
+// A fromItem is what one name of a FROM clause stands for.
+type fromItem struct {
+	name     string
+	schema   string // of a table without alias
+	columns  []output
+	partial  bool // it may have more columns
+	rv       *pg_query.RangeVar
+	rel      *catalog.Relation // of tenants; nil for all others
+	nullable bool              // an outer join may put NULLs in its place
+	hidden   bool              // behind the alias of a join
+	unlisted bool              // its columns are those of other items too
+}
+
+// An output is a column of a FROM item.
+type output struct {
+	name  string
+	value valueType
+}
+
+// commonTables are the common table expressions in scope, the nearest first.
+type commonTables struct {
+	name    string
+	columns []output
+	partial bool
+	next    *commonTables
+}
+
+func (t *commonTables) find(name string) *commonTables {
+	for ; t != nil; t = t.next {
+		if t.name == name {
+			return t
+		}
+	}
+	return nil
+}
+
+// column finds what a reference stands for. It is false if that might be
+// something else than a column: t.f may be a call of f.
+func (lv *queryLevel) column(ref *pg_query.ColumnRef) (valueType, bool) {
+	path, ok := nameParts(ref.Fields)
+	if !ok {
+		return valueType{}, false
+	}
+	if len(path) == 1 {
+		return lv.bare(path[0])
+	}
+	for l := lv; l != nil; l = l.outer {
+		for _, item := range l.items {
+			if item.hidden || !item.named(path[:len(path)-1]) {
+				continue
+			}
+			for _, c := range item.columns {
+				if c.name == path[len(path)-1] {
+					return c.value, true
+				}
+			}
+			return item.system(path[len(path)-1])
+		}
+	}
+	return valueType{}, false
+}
+
+// system finds a system column of a table.
+func (item *fromItem) system(name string) (valueType, bool) {
+	return valueType{name: "tid"}, item.rel != nil && name == "ctid"
+}
+
+// named reports whether a qualifier means the item.
+func (item *fromItem) named(qualifier []string) bool {
+	switch len(qualifier) {
+	case 1:
+		return item.name == qualifier[0]
+	case 2:
+		return item.schema != "" && item.schema == qualifier[0] && item.name == qualifier[1]
+	default:
+		return false
+	}
+}
+
+// bare finds a column by its name alone.
+func (lv *queryLevel) bare(name string) (valueType, bool) {
+	for l := lv; l != nil; l = l.outer {
+		var found *output
+		certain := true
+		for _, item := range l.items {
+			if item.hidden || item.unlisted {
+				continue
+			}
+			for i := range item.columns {
+				if item.columns[i].name == "" {
+					certain = false
+				}
+				if item.columns[i].name != name {
+					continue
+				}
+				if found != nil && found.value != item.columns[i].value {
+					certain = false // a column of USING
+				}
+				found = &item.columns[i]
+			}
+			certain = certain && !item.partial
+		}
+		if !certain {
+			return valueType{}, false
+		}
+		if found != nil {
+			return found.value, true
+		}
+		if len(l.items) == 1 {
+			if t, ok := l.items[0].system(name); ok {
+				return t, true
+			}
+		}
+	}
+	return valueType{}, false
+}
+
+// tenantItems are the tenanted relations that conditions over some items see.
+func tenantItems(items []*fromItem) ([]*fromItem, bool) {
+	var list []*fromItem
+	for _, item := range items {
+		if item.rel == nil {
+			continue
+		}
+		if item.hidden {
+			return nil, false
+		}
+		list = append(list, item)
+	}
+	return list, true
+}
+
+// tableItem is the item of a relation.
+func (b *barrier) tableItem(rv *pg_query.RangeVar, lv *queryLevel) *fromItem {
+	item := &fromItem{name: referenceName(rv), rv: rv, partial: true}
+	if rv.Schemaname == "" {
+		if t := lv.ctes.find(rv.Relname); t != nil {
+			item.columns, item.partial = t.columns, t.partial
+			item.rename(rv.Alias)
+			return item
+		}
+	}
+	rel, ok := b.catalog.Lookup(rv.Schemaname, rv.Relname)
+	if !ok {
+		return item // refused elsewhere
+	}
+	item.partial = rel.Class == catalog.System
+	if rv.Alias == nil {
+		item.schema = rel.Schema
+	}
+	for i := range rel.Columns {
+		item.columns = append(item.columns, output{name: rel.Columns[i].Name, value: b.typeOf(&rel.Columns[i])})
+	}
+	if rel.Class == catalog.Tenanted {
+		item.rel = rel
+		b.tenanted = true
+	}
+	item.rename(rv.Alias)
+	return item
+}
+
+// rename gives an item's columns the names of its alias.
+func (item *fromItem) rename(a *pg_query.Alias) {
+	if len(a.GetColnames()) == 0 {
+		return
+	}
+	columns := make([]output, max(len(item.columns), len(a.Colnames)))
+	copy(columns, item.columns)
+	for i, n := range a.Colnames {
+		columns[i].name = n.GetString_().GetSval()
+		if item.partial {
+			columns[i].value = valueType{}
+		}
+	}
+	item.columns = columns
+}
+
+// fromItem reads an item of a FROM clause into a level, with the conditions
+// and sub-selects in it. It returns the items that it made.
+func (b *barrier) fromItem(n *pg_query.Node, lv *queryLevel) []*fromItem {
+	first := len(lv.items)
+	switch v := n.GetNode().(type) {
+	case *pg_query.Node_RangeVar:
+		lv.items = append(lv.items, b.tableItem(v.RangeVar, lv))
+	case *pg_query.Node_RangeTableSample:
+		b.expressions(lv, v.RangeTableSample.Args, one(v.RangeTableSample.Repeatable))
+		if rv := v.RangeTableSample.Relation.GetRangeVar(); rv != nil {
+			lv.items = append(lv.items, b.tableItem(rv, lv))
+		}
+		b.doubt()
+	case *pg_query.Node_RangeSubselect:
+		lv.items = append(lv.items, b.subselectItem(v.RangeSubselect, lv))
+	case *pg_query.Node_JoinExpr:
+		b.join(v.JoinExpr, lv)
+	default: // functions and the like, which run after what they refer to
+		b.doubt()
+		b.expressions(lv, one(n))
+		b.inlined(n, lv)
+		lv.items = append(lv.items, b.functionItem(n))
+	}
+	return lv.items[first:]
+}
+
+// inlined refuses functions of users that are given columns: the server may put
+// a body in SQL in their place.
+func (b *barrier) inlined(n *pg_query.Node, lv *queryLevel) {
+	_ = each(func(list *pg_query.Node) error {
+		f := list.GetList().GetItems()[0].GetFuncCall()
+		names, _ := nameParts(f.GetFuncname())
+		if len(names) > 0 && len(b.catalog.Functions(names[len(names)-1])) > 0 && len(f.Args) > 0 && (len(lv.items) > 0 || lv.outer != nil) {
+			b.refuse(ruleBarrierFunction, "a function of this database in FROM, beside tables", "Call it in the target list.", f.Location)
+		}
+		return nil
+	}, n.GetRangeFunction().GetFunctions())
+}
+
+// functionItem is the item of a function. Its columns are not known, unless the
+// alias names them.
+func (b *barrier) functionItem(n *pg_query.Node) *fromItem {
+	a := n.GetRangeFunction().GetAlias()
+	if a == nil {
+		a = n.GetRangeTableFunc().GetAlias()
+	}
+	item := &fromItem{name: a.GetAliasname(), partial: true}
+	item.rename(a)
+	if r := n.GetRangeFunction(); intSeries(r) && a != nil && !r.Ordinality && len(a.Colnames) < 2 {
+		name := a.Aliasname
+		if len(a.Colnames) > 0 {
+			name = item.columns[0].name
+		}
+		item.columns, item.partial = []output{{name, valueType{name: "int4"}}}, false
+	}
+	return item
+}
+
+// intSeries recognizes generate_series of whole numbers.
+func intSeries(r *pg_query.RangeFunction) bool {
+	if r == nil || len(r.Functions) != 1 {
+		return false
+	}
+	f := r.Functions[0].GetList().GetItems()[0].GetFuncCall()
+	if names, _ := nameParts(f.GetFuncname()); len(names) == 0 || names[len(names)-1] != "generate_series" {
+		return false
+	}
+	for _, arg := range f.Args {
+		if arg.GetAConst().GetIval() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *barrier) subselectItem(r *pg_query.RangeSubselect, lv *queryLevel) *fromItem {
+	outer := lv.outer
+	if r.Lateral {
+		outer = lv
+	}
+	item := &fromItem{name: r.Alias.GetAliasname(), partial: true}
+	if s := r.Subquery.GetSelectStmt(); s != nil {
+		item.columns, item.partial = b.selectStmt(s, outer, lv.ctes, true)
+		b.fences = append(b.fences, fenced{stmt: s, copied: b.copies > 0})
+	}
+	item.rename(r.Alias)
+	return item
+}
+
+// join reads both sides of a join and its condition.
+func (b *barrier) join(j *pg_query.JoinExpr, lv *queryLevel) {
+	left := len(lv.items)
+	b.fromItem(j.Larg, lv)
+	right := len(lv.items)
+	b.fromItem(j.Rarg, lv)
+	b.using(j, lv.items[left:right], lv.items[right:])
+	lv.merged = lv.merged || j.IsNatural || len(j.UsingClause) > 0
+	if j.Quals != nil {
+		// The condition sees the items of the join alone, those before any NULLs of its own.
+		seen := &queryLevel{items: lv.items[left:], outer: lv.outer, ctes: lv.ctes}
+		b.condition(j.Quals, seen, clauseOn, j.Jointype == pg_query.JoinType_JOIN_FULL)
+	}
+	nulls := func(items []*fromItem) {
+		for _, item := range items {
+			item.nullable = true
+		}
+	}
+	switch j.Jointype {
+	case pg_query.JoinType_JOIN_LEFT:
+		nulls(lv.items[right:])
+	case pg_query.JoinType_JOIN_RIGHT:
+		nulls(lv.items[left:right])
+	case pg_query.JoinType_JOIN_FULL:
+		nulls(lv.items[left:])
+	}
+	if j.JoinUsingAlias != nil { // its columns are those of the two sides
+		item := &fromItem{name: j.JoinUsingAlias.Aliasname}
+		for _, n := range j.UsingClause {
+			name := n.GetString_().GetSval()
+			value, _ := (&queryLevel{items: lv.items[left:]}).bare(name)
+			item.columns = append(item.columns, output{name, value})
+		}
+		item.unlisted = true
+		lv.items = append(lv.items, item)
+	}
+	if j.Alias != nil {
+		item := &fromItem{name: j.Alias.Aliasname}
+		for _, inner := range lv.items[left:] {
+			if !inner.hidden && !inner.unlisted {
+				item.columns = append(item.columns, inner.columns...)
+				item.partial = item.partial || inner.partial
+			}
+			inner.hidden = true
+		}
+		if len(j.Alias.Colnames) > 0 { // where USING puts its columns is not kept here
+			item.partial = true
+			item.rename(j.Alias)
+		}
+		lv.items = append(lv.items, item)
+	}
+}
+
+// using looks at the comparisons that USING and NATURAL imply, which nothing
+// can guard. They have to be inert.
+func (b *barrier) using(j *pg_query.JoinExpr, left, right []*fromItem) {
+	var names []string
+	switch {
+	case j.IsNatural:
+		for _, item := range right {
+			if item.unnamed() {
+				b.refuseUsing(left, right)
+				return
+			}
+			for _, c := range item.columns {
+				names = append(names, c.name)
+			}
+		}
+		for _, item := range left {
+			if item.unnamed() {
+				b.refuseUsing(left, right)
+				return
+			}
+		}
+	default:
+		for _, n := range j.UsingClause {
+			names = append(names, n.GetString_().GetSval())
+		}
+	}
+	l, r := &queryLevel{items: left}, &queryLevel{items: right}
+	for _, name := range names {
+		lt, lok := l.bare(name)
+		if !lok && j.IsNatural && !hasColumn(left, name) {
+			continue
+		}
+		rt, rok := r.bare(name)
+		if !lok || !rok || !comparableTypes(lt, rt) {
+			b.refuseUsing(left, right)
+			return
+		}
+	}
+}
+
+func hasColumn(items []*fromItem, name string) bool {
+	for _, item := range items {
+		for _, c := range item.columns {
+			if c.name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refuseUsing notes a comparison that is not inert where tables of tenants are
+// joined.
+func (b *barrier) refuseUsing(left, right []*fromItem) {
+	b.doubt()
+	for _, items := range [][]*fromItem{left, right} {
+		for _, item := range items {
+			if item.rel != nil {
+				b.refuse(ruleBarrierUsing, "NATURAL or USING with columns of these types", "Write the comparison in ON.", item.rv.Location)
+			}
+		}
+	}
+}
