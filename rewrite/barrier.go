@@ -273,7 +273,9 @@ func (b *barrier) selectStmt(s *pg_query.SelectStmt, outer *queryLevel, ctes *co
 
 // plain doubts, for a probe, clauses of a SELECT that do more than choose rows.
 func (b *barrier) plain(s *pg_query.SelectStmt, lv *queryLevel) {
-	whole := func(n *pg_query.Node) bool { return n == nil || n.GetAConst().GetIval() != nil && n.GetAConst().GetIval().Ival >= 0 }
+	whole := func(n *pg_query.Node) bool {
+		return n == nil || n.GetAConst().GetIval() != nil && n.GetAConst().GetIval().Ival >= 0
+	}
 	if !whole(s.LimitCount) || !whole(s.LimitOffset) || len(s.LockingClause) > 0 || len(s.WindowClause) > 0 || s.HavingClause != nil || s.IntoClause != nil {
 		b.doubt()
 	}
