@@ -33,6 +33,9 @@ func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) 
 		if err := a.audit(s.Stmt); err != nil {
 			return err
 		}
+		if err := a.apart(s.Stmt, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }

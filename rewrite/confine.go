@@ -31,6 +31,8 @@ type confiner struct {
 	viewNames   map[string]*catalog.Relation             // views by the names that the statement refers to them by
 	bareViews   map[string]*catalog.Relation             // those of them without alias
 	renamed     map[string]bool                          // those of them whose alias names columns
+	bodies      map[*pg_query.SelectStmt]bodyText        // the definitions that stand for views, if the text has them
+	known       func() conditionKinds                    // what the barrier knows of a statement so far; nil without barrier
 	copies      int                                      // above 0 in a copy of a part of the tree that the text has once
 	unspliced   bool                                     // the text could not be followed: only the tree counts
 }
@@ -49,6 +51,7 @@ func newConfiner(config *Config, cat *catalog.Snapshot, src *source, k *keys) *c
 		viewNames:   make(map[string]*catalog.Relation),
 		bareViews:   make(map[string]*catalog.Relation),
 		renamed:     make(map[string]bool),
+		bodies:      make(map[*pg_query.SelectStmt]bodyText),
 	}
 }
 

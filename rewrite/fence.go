@@ -5,24 +5,31 @@ import (
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/proto"
+
+	"tenantgate/rewrite/catalog"
 )
 
-// keepApart adds the guards and fences that the barrier asks for, once the
-// predicates are in place.
+// keepApart adds the guards and fences that the barrier asks for.
 func (c *confiner) keepApart(b *barrier) error {
-	if !b.tenanted {
+	if b.tables == 0 {
 		return nil
 	}
-	for _, r := range b.refusals {
-		if b.nonInert || r.always {
-			return c.refusal(r.rule, r.node, r.hint, r.location)
-		}
-	}
-	if !b.nonInert {
-		return nil
+	if len(b.refusals) > 0 {
+		r := b.refusals[0]
+		return c.refusal(r.rule, r.node, r.hint, r.location)
 	}
 	for i := range b.guards {
 		if err := c.guardCondition(&b.guards[i]); err != nil {
+			return err
+		}
+	}
+	for _, t := range b.targets {
+		if err := c.guardValue(t); err != nil {
+			return err
+		}
+	}
+	for i := range b.sides {
+		if err := c.guardSide(&b.sides[i]); err != nil {
 			return err
 		}
 	}
@@ -32,7 +39,74 @@ func (c *confiner) keepApart(b *barrier) error {
 	for _, cte := range b.commons {
 		c.materialize(cte)
 	}
+	for _, n := range b.joins {
+		c.fenceJoin(n)
+	}
 	return nil
+}
+
+// fenceJoin turns (a JOIN b ...) AS j into LATERAL (SELECT * FROM a JOIN b ...
+// OFFSET 0) AS j. The names of the tables are hidden behind the alias anyway.
+func (c *confiner) fenceJoin(n *pg_query.Node) {
+	j := n.GetJoinExpr()
+	first, last := c.leafToken(j.Larg, false), c.leafToken(j.Rarg, true)
+	if first < 0 || last < 0 {
+		c.fail()
+	} else {
+		end := c.source.around(first, last)
+		if end < len(c.source.tokens) && c.source.partner[end] >= 0 {
+			c.before(int(c.source.partner[end]), rankJoinStart, "LATERAL (SELECT * FROM ")
+			c.after(end, rankFence, " OFFSET 0)")
+		}
+	}
+	alias := j.Alias
+	j.Alias = nil
+	star := &pg_query.Node{Node: &pg_query.Node_ColumnRef{ColumnRef: &pg_query.ColumnRef{
+		Fields: one(&pg_query.Node{Node: &pg_query.Node_AStar{AStar: &pg_query.A_Star{}}}),
+	}}}
+	s := emptySelect()
+	s.TargetList = one(resTarget("", star))
+	s.FromClause = one(&pg_query.Node{Node: n.Node})
+	limit(s)
+	n.Node = &pg_query.Node_RangeSubselect{RangeSubselect: &pg_query.RangeSubselect{
+		Lateral: true, Subquery: &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: s}}, Alias: alias,
+	}}
+}
+
+// leafToken is a token of the first, or the last, item of a join; below 0 it is
+// not known.
+func (c *confiner) leafToken(n *pg_query.Node, last bool) int {
+	switch v := n.GetNode().(type) {
+	case *pg_query.Node_JoinExpr:
+		if last && !isFilter(v.JoinExpr) {
+			return c.leafToken(v.JoinExpr.Rarg, last)
+		}
+		return c.leafToken(v.JoinExpr.Larg, last)
+	case *pg_query.Node_RangeVar:
+		return c.source.find(v.RangeVar.Location)
+	case *pg_query.Node_RangeTableSample:
+		return c.leafToken(v.RangeTableSample.Relation, last)
+	case *pg_query.Node_RangeSubselect:
+		if s := v.RangeSubselect.Subquery.GetSelectStmt(); s != nil && c.views[n] == nil {
+			return c.inside(s)
+		}
+		if rv := c.views[n]; rv != nil {
+			return c.source.find(rv.Location)
+		}
+	case *pg_query.Node_RangeFunction:
+		if list := v.RangeFunction.Functions; len(list) > 0 && len(list[0].GetList().GetItems()) > 0 {
+			return c.source.find(anchorOf(list[0].GetList().Items[0]))
+		}
+	}
+	return -1
+}
+
+// limit adds OFFSET 0 to a tree.
+func limit(s *pg_query.SelectStmt) {
+	s.LimitOffset = &pg_query.Node{Node: &pg_query.Node_AConst{AConst: &pg_query.A_Const{
+		Val: &pg_query.A_Const_Ival{Ival: &pg_query.Integer{}},
+	}}}
+	s.LimitOption = pg_query.LimitOption_LIMIT_OPTION_COUNT
 }
 
 // guardCondition turns each operand of a condition that is not inert into
@@ -42,18 +116,14 @@ func (c *confiner) keepApart(b *barrier) error {
 // The server runs the operand only for rows that the tenant may see, wherever
 // it moves the whole. NULL stays NULL.
 func (c *confiner) guardCondition(g *guardedClause) error {
-	var test condition
-	switch g.clause {
-	case clauseHaving:
-		// With an aggregate in it, the condition cannot become one of WHERE.
-		test = alwaysTrueOfGroup()
-	case clauseWhere, clauseOn:
+	test := alwaysTrueOfGroup() // with an aggregate in it, the condition cannot become one of WHERE
+	if g.clause != clauseHaving {
 		var err error
 		if test, err = c.guardTest(g.items); err != nil {
 			return err
 		}
 	}
-	texts := c.operandTexts(g)
+	texts := c.operandTexts(g.root)
 	for _, operand := range g.operands {
 		if e, ok := texts[operand]; ok && !g.copied {
 			c.before(e.first, rankGuardStart, "CASE WHEN "+test.text+" THEN (")
@@ -61,15 +131,114 @@ func (c *confiner) guardCondition(g *guardedClause) error {
 		} else if !g.copied {
 			c.fail()
 		}
-		operand.Node = &pg_query.Node_CaseExpr{CaseExpr: &pg_query.CaseExpr{
-			Args: one(&pg_query.Node{Node: &pg_query.Node_CaseWhen{CaseWhen: &pg_query.CaseWhen{
-				Expr:   proto.Clone(test.node).(*pg_query.Node),
-				Result: &pg_query.Node{Node: operand.Node},
-			}}}),
-			Defresult: boolConst(false),
-		}}
+		guardNode(operand, test.node, boolConst(false))
 	}
 	return nil
+}
+
+// guardValue turns a value of a sub-select that is not inert into
+//
+//	CASE WHEN predicates THEN (value) END AS name
+//
+// A condition around the sub-select that the server moves inside finds NULL
+// where the row is not the tenant's.
+func (c *confiner) guardValue(g guardedTarget) error {
+	test, err := c.guardTest(g.items)
+	if err != nil {
+		return err
+	}
+	t := g.target
+	named := t.Name != ""
+	if !named {
+		t.Name = columnName(t.Val)
+	}
+	guardNode(t.Val, test.node, nil)
+	if g.copied {
+		return nil
+	}
+	e, ok := c.targetText(t, named)
+	if !ok {
+		c.fail()
+		return nil
+	}
+	c.before(e.first, rankGuardStart, "CASE WHEN "+test.text+" THEN (")
+	end := ") END"
+	if !named {
+		end += " AS " + quoteAlways(t.Name)
+	}
+	c.after(e.last, rankGuardEnd, end)
+	return nil
+}
+
+// guardSide does the same to one side of a comparison.
+func (c *confiner) guardSide(g *guardedSide) error {
+	test, err := c.guardTest(g.items)
+	if err != nil {
+		return err
+	}
+	if !g.copied {
+		if e, ok := c.sideText(g); ok {
+			c.before(e.first, rankGuardStart, "CASE WHEN "+test.text+" THEN (")
+			c.after(e.last, rankGuardEnd, ") END")
+		} else {
+			c.fail()
+		}
+	}
+	guardNode(g.side, test.node, nil)
+	return nil
+}
+
+// sideText finds one side of a comparison in the text.
+func (c *confiner) sideText(g *guardedSide) (extent, bool) {
+	e, ok := c.operandTexts(g.root)[g.operand]
+	for ok && e.first < e.last && c.source.closing(e.first) == e.last { // brackets around it
+		e = extent{e.first + 1, e.last - 1}
+	}
+	expr := g.operand.GetAExpr()
+	at := c.source.find(expr.Location)
+	if !ok || at <= e.first || at >= e.last {
+		return extent{}, false
+	}
+	if g.side == expr.Lexpr {
+		return extent{e.first, at - 1}, true
+	}
+	end := at + 1
+	if c.source.is(at, "operator") { // OPERATOR(pg_catalog.=)
+		end = c.source.closing(at+1) + 1
+	}
+	return extent{end, e.last}, end > at && end <= e.last
+}
+
+// targetText finds the value of a target list's item in the text, without the
+// name that it may have.
+func (c *confiner) targetText(t *pg_query.ResTarget, named bool) (extent, bool) {
+	s := c.source
+	i := s.find(t.Location)
+	if i < 0 {
+		return extent{}, false
+	}
+	end := s.skip(i, func(s *source, i int) bool { return s.punct(i, ",") || listEnd(s, i) })
+	e := extent{first: i, last: end - 1}
+	if named {
+		if !s.name(e.last) || s.is(e.last-1, "uescape") {
+			return extent{}, false
+		}
+		if e.last--; s.is(e.last, "as") {
+			e.last--
+		}
+	}
+	return e, e.last >= e.first
+}
+
+// guardNode puts a node behind a test, in place.
+func guardNode(n, test, otherwise *pg_query.Node) {
+	n.Node = &pg_query.Node_CaseExpr{CaseExpr: &pg_query.CaseExpr{
+		Args: one(&pg_query.Node{Node: &pg_query.Node_CaseWhen{CaseWhen: &pg_query.CaseWhen{
+			Expr:   proto.Clone(test).(*pg_query.Node),
+			Result: &pg_query.Node{Node: n.Node},
+		}}}),
+		Defresult: otherwise,
+	}}
 }
 
 // guardTest is true for the rows, and combinations of rows, that a tenant may
@@ -83,10 +252,7 @@ func (c *confiner) guardTest(items []guardItem) (condition, error) {
 			return condition{}, err
 		}
 		if item.nullable {
-			p.text = "(" + p.text + ") IS NOT FALSE"
-			p.node = &pg_query.Node{Node: &pg_query.Node_BooleanTest{BooleanTest: &pg_query.BooleanTest{
-				Arg: p.node, Booltesttype: pg_query.BoolTestType_IS_NOT_FALSE,
-			}}}
+			p = orMissing(p, item.rel)
 		}
 		nodes, texts = append(nodes, p.node), append(texts, p.text)
 	}
@@ -97,6 +263,34 @@ func (c *confiner) guardTest(items []guardItem) (condition, error) {
 		}}}
 	}
 	return test, nil
+}
+
+// orMissing lets the NULLs of an outer join pass a predicate. Where a row of a
+// table can have NULL as its tenant, tableoid tells them apart.
+func orMissing(p condition, rel *catalog.Relation) condition {
+	if tenantNotNull(rel) {
+		return condition{
+			text: "(" + p.text + ") IS NOT FALSE",
+			node: &pg_query.Node{Node: &pg_query.Node_BooleanTest{BooleanTest: &pg_query.BooleanTest{
+				Arg: p.node, Booltesttype: pg_query.BoolTestType_IS_NOT_FALSE,
+			}}},
+		}
+	}
+	fields := p.node.GetAExpr().Lexpr.GetColumnRef().Fields
+	var path []string
+	for _, f := range fields[:len(fields)-1] {
+		path = append(path, f.GetString_().GetSval())
+	}
+	path = append(path, "tableoid")
+	missing := &pg_query.Node{Node: &pg_query.Node_NullTest{NullTest: &pg_query.NullTest{
+		Arg: columnRef(path...), Nulltesttype: pg_query.NullTestType_IS_NULL,
+	}}}
+	return condition{
+		text: "(" + p.text + " OR " + quotePath(path) + " IS NULL)",
+		node: &pg_query.Node{Node: &pg_query.Node_BoolExpr{BoolExpr: &pg_query.BoolExpr{
+			Boolop: pg_query.BoolExprType_OR_EXPR, Args: one(p.node, missing),
+		}}},
+	}
 }
 
 // alwaysTrueOfGroup is count(*) >= 0.
@@ -118,13 +312,12 @@ func boolConst(value bool) *pg_query.Node {
 }
 
 // operandTexts finds the operands of a condition in the text.
-func (c *confiner) operandTexts(g *guardedClause) map[*pg_query.Node]extent {
-	all := one(g.root)
-	anchor := anchorOf(g.root)
-	if and := g.root.GetBoolExpr(); and != nil && and.Boolop == pg_query.BoolExprType_AND_EXPR {
-		all = and.Args
+func (c *confiner) operandTexts(root *pg_query.Node) map[*pg_query.Node]extent {
+	if root == nil {
+		return nil
 	}
-	i := c.source.find(anchor)
+	all := conjunctsAt(root)
+	i := c.source.find(anchorOf(root))
 	if i < 0 {
 		return nil
 	}
@@ -139,34 +332,23 @@ func (c *confiner) operandTexts(g *guardedClause) map[*pg_query.Node]extent {
 	return texts
 }
 
-// anchorOf is where a token lies that is within the condition and in none of
-// its brackets.
+// anchorOf is where a token lies that is within an expression and in none of
+// its brackets; below 0 it is not known.
 func anchorOf(n *pg_query.Node) int32 {
-	switch v := n.GetNode().(type) {
-	case *pg_query.Node_BoolExpr:
-		return v.BoolExpr.Location
-	case *pg_query.Node_AExpr:
-		return v.AExpr.Location
-	case *pg_query.Node_FuncCall:
-		return v.FuncCall.Location
-	case *pg_query.Node_SubLink:
-		return v.SubLink.Location
-	case *pg_query.Node_NullTest:
-		return v.NullTest.Location
-	case *pg_query.Node_BooleanTest:
-		return v.BooleanTest.Location
-	case *pg_query.Node_CaseExpr:
-		return v.CaseExpr.Location
-	case *pg_query.Node_CoalesceExpr:
-		return v.CoalesceExpr.Location
-	case *pg_query.Node_TypeCast:
-		return v.TypeCast.Location
-	case *pg_query.Node_ColumnRef:
-		return v.ColumnRef.Location
-	case *pg_query.Node_ParamRef:
-		return v.ParamRef.Location
+	if i := n.GetAIndirection(); i != nil {
+		return anchorOf(i.Arg)
 	}
-	return -1
+	m := n.ProtoReflect()
+	field := m.WhichOneof(m.Descriptor().Oneofs().ByName("node"))
+	if field == nil {
+		return -1
+	}
+	inner := m.Get(field).Message()
+	location := inner.Descriptor().Fields().ByName("location")
+	if location == nil {
+		return -1
+	}
+	return int32(inner.Get(location).Int()) //nolint:gosec // the field is an int32
 }
 
 // conditionStart goes from a token of a condition back to its first one.
@@ -197,7 +379,7 @@ func (s *source) operands(i, want int) []extent {
 	var list []extent
 	first, between, depth := i, 0, 0
 	for ; i < len(s.tokens); i++ {
-		if s.punct(i, ")") || s.punct(i, "]") || s.punct(i, ";") || depth == 0 && (clauseEnd(s, i) || s.joinWord(i)) {
+		if s.punct(i, ")") || s.punct(i, "]") || s.punct(i, ";") || depth == 0 && (clauseEnd(s, i) || s.endsOn(i)) {
 			break
 		}
 		if c := s.closing(i); c > i {
@@ -231,13 +413,15 @@ func (s *source) operands(i, want int) []extent {
 	return append(list, extent{first, i - 1})
 }
 
-// joinWord reports whether a token ends the condition of a join.
-func (s *source) joinWord(i int) bool {
+// endsOn reports whether a token ends the condition of a join.
+func (s *source) endsOn(i int) bool {
 	if s.punct(i, ",") {
 		return true
 	}
 	switch s.word(i) {
 	case "join", "cross", "natural", "inner", "on", "using":
+		return true
+	case "when": // of MERGE; CASE is counted
 		return true
 	case "left", "right", "full":
 		return s.is(i+1, "join") || s.is(i+1, "outer")
@@ -249,24 +433,47 @@ func (s *source) joinWord(i int) bool {
 // The server then neither takes it apart nor moves conditions into it.
 func (c *confiner) fence(f fenced) {
 	s := f.stmt
-	if s.LimitOffset != nil || s.LimitCount != nil && !s.LimitCount.GetAConst().GetIsnull() {
+	defer limit(s)
+	if f.copied {
 		return
 	}
-	if i := c.inside(s); i < 0 {
-		if !f.copied {
-			c.fail()
-		}
-	} else if !f.copied {
-		c.after(c.source.skip(i, func(*source, int) bool { return false })-1, rankFence, " OFFSET 0")
+	if body, isView := c.bodies[s]; isView {
+		text := &c.splices[body.splice].text
+		*text = (*text)[:body.end] + " OFFSET 0" + (*text)[body.end:]
+		return
 	}
-	s.LimitOffset = &pg_query.Node{Node: &pg_query.Node_AConst{AConst: &pg_query.A_Const{
-		Val: &pg_query.A_Const_Ival{Ival: &pg_query.Integer{}},
-	}}}
-	s.LimitOption = pg_query.LimitOption_LIMIT_OPTION_COUNT
+	first, last := c.inside(s), c.inside(s)
+	if s.Larg != nil {
+		last = c.inside(rightmost(s))
+	}
+	if first < 0 || last < 0 {
+		c.fail()
+		return
+	}
+	c.after(c.source.around(first, last)-1, rankFence, " OFFSET 0")
 }
 
-// inside returns a token of a SELECT in none of its brackets; below 0 it is
-// not known.
+// around is the bracket that closes behind both tokens, or the end of the
+// statement.
+func (s *source) around(first, last int) int {
+	for {
+		end := s.skip(first, func(*source, int) bool { return false })
+		if end >= last || !s.punct(end, ")") {
+			return end
+		}
+		first = end + 1
+	}
+}
+
+func rightmost(s *pg_query.SelectStmt) *pg_query.SelectStmt {
+	for s.Rarg != nil {
+		s = s.Rarg
+	}
+	return s
+}
+
+// inside returns a token of a SELECT, or its first arm, in none of its
+// brackets; below 0 it is not known.
 func (c *confiner) inside(s *pg_query.SelectStmt) int {
 	for s.Larg != nil {
 		s = s.Larg
@@ -291,11 +498,7 @@ func (c *confiner) insideValues(s *pg_query.SelectStmt) int {
 	if len(items) == 0 {
 		return -1
 	}
-	at := anchorOf(items[0])
-	if constant := items[0].GetAConst(); constant != nil {
-		at = constant.Location
-	}
-	i := c.source.find(at)
+	i := c.source.find(anchorOf(items[0]))
 	for ; i > 0; i-- {
 		if c.source.is(i, "values") {
 			return i

@@ -27,6 +27,7 @@ type vettedLists struct {
 	asText  map[string]bool   // types that can be written as text
 	strings map[string]bool   // functions of one text
 	clock   map[string]bool   // functions without arguments
+	sets    map[string]bool   // functions that return sets
 }
 
 func parseInert(list string) vettedLists {
@@ -50,6 +51,8 @@ func parseInert(list string) vettedLists {
 			v.strings = set
 		case "clock":
 			v.clock = set
+		case "sets":
+			v.sets = set
 		default:
 			panic("rewrite: inert.txt has a section " + s.header[0])
 		}
@@ -63,6 +66,10 @@ type valueType struct {
 	enum     uint32 // the enum's oid, of name "enum"
 	collated bool   // a column with a collation of its own may be in it
 	literal  bool   // takes the type of what it is compared with
+
+	// safe values are NULL where a row of others is, or come from no such row
+	// at all: a strict function is never called with what others wrote.
+	safe bool
 }
 
 var (
@@ -169,7 +176,7 @@ func (b *barrier) value(n *pg_query.Node, lv *queryLevel) (valueType, bool) {
 // boolean judges an operand of AND, OR, NOT, or a whole condition.
 func (b *barrier) boolean(n *pg_query.Node, lv *queryLevel) bool {
 	t, ok := b.value(n, lv)
-	return ok && (t.literal || t.name == "bool")
+	return ok && (t.literal || t.safe || t.name == "bool")
 }
 
 // constType is the type of a constant. Numbers are computed into what they are
@@ -257,6 +264,10 @@ func (b *barrier) castValue(c *pg_query.TypeCast, lv *queryLevel) (valueType, bo
 		return valueType{}, false
 	}
 	result.collated = from.collated
+	if from.safe {
+		result.safe = true
+		return result, true
+	}
 	switch to {
 	case "text", "varchar":
 		return result, vetted.asText[from.name]
@@ -307,8 +318,11 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 		if e.Lexpr == nil {
 			return no, false
 		}
-		if name == "+" || name == "-" {
-			return b.clockOffset(e, lv)
+		if t, ok := b.clockOffset(e, lv); ok {
+			return t, true
+		}
+		if e.Lexpr.GetRowExpr() != nil {
+			return boolType, compares[name] && b.comparedRows(e.Lexpr, e.Rexpr, lv)
 		}
 		l, lok := b.value(e.Lexpr, lv)
 		r, rok := b.value(e.Rexpr, lv)
@@ -331,6 +345,8 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 			return boolType, r.literal
 		case name == "@>" || name == "&&" || name == "<@":
 			return boolType, (strings.HasPrefix(l.name, "_") || strings.HasPrefix(r.name, "_")) && b.compared(l, r)
+		default: // all others but this one are strict
+			return valueType{safe: true}, bothSafe(l, r) && name != "" && name != "||"
 		}
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
 		l, lok := b.value(e.Lexpr, lv)
@@ -338,10 +354,16 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 		return boolType, lok && rok && b.compared(l, r)
 	case pg_query.A_Expr_Kind_AEXPR_IN, pg_query.A_Expr_Kind_AEXPR_BETWEEN, pg_query.A_Expr_Kind_AEXPR_NOT_BETWEEN:
 		l, lok := b.value(e.Lexpr, lv)
-		if !lok {
+		if !lok && e.Lexpr.GetRowExpr() == nil {
 			return no, false
 		}
 		for _, item := range e.Rexpr.GetList().GetItems() {
+			if e.Lexpr.GetRowExpr() != nil {
+				if !b.comparedRows(e.Lexpr, item, lv) {
+					return no, false
+				}
+				continue
+			}
 			if r, ok := b.value(item, lv); !ok || !b.compared(l, r) {
 				return no, false
 			}
@@ -354,21 +376,48 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 			return no, false
 		}
 		if r == literalType {
-			return boolType, vetted.compare[l.name]
+			return boolType, l.safe || vetted.compare[l.name]
 		}
 		element, ok := strings.CutPrefix(r.name, "_")
 		return boolType, ok && b.compared(l, valueType{name: element, collated: r.collated})
 	case pg_query.A_Expr_Kind_AEXPR_LIKE, pg_query.A_Expr_Kind_AEXPR_ILIKE:
 		l, lok := b.value(e.Lexpr, lv)
 		pattern := e.Rexpr.GetAConst().GetSval()
+		if l.safe && e.Rexpr.GetAConst() != nil {
+			return boolType, true
+		}
 		return boolType, lok && !l.collated && (l.name == "text" || l.name == "varchar") && pattern != nil && wholePattern(pattern.Sval)
 	}
 	return no, false
 }
 
-// compared is comparableTypes, where a parameter with several uses is not trusted
-// to become a float.
+// comparedRows reports whether two rows can be compared, column by column.
+func (b *barrier) comparedRows(left, right *pg_query.Node, lv *queryLevel) bool {
+	l, r := left.GetRowExpr().GetArgs(), right.GetRowExpr().GetArgs()
+	if len(l) != len(r) || len(l) == 0 {
+		return false
+	}
+	for i := range l {
+		lt, lok := b.value(l[i], lv)
+		rt, rok := b.value(r[i], lv)
+		if !lok || !rok || !b.compared(lt, rt) {
+			return false
+		}
+	}
+	return true
+}
+
+// bothSafe reports whether a strict function of two values is safe.
+func bothSafe(l, r valueType) bool {
+	return (l.safe || r.safe) && (l.safe || l.literal) && (r.safe || r.literal)
+}
+
+// compared is comparableTypes, where safe values may be of any type, and a
+// parameter with several uses is not trusted to become a float.
 func (b *barrier) compared(l, r valueType) bool {
+	if bothSafe(l, r) {
+		return true
+	}
 	param := l.literal && l.name != "" || r.literal && r.name != ""
 	other := l.name
 	if l.literal {
@@ -434,6 +483,7 @@ func (b *barrier) coalesce(c *pg_query.CoalesceExpr, lv *queryLevel) (valueType,
 			return valueType{}, false
 		}
 	}
+	result.safe = false // it puts a value in place of NULL
 	return result, result.name != ""
 }
 
@@ -468,6 +518,9 @@ var smallInterval = regexp.MustCompile(`^-?(\d{1,3} years?|\d{1,4} (months?|mons
 // clockOffset judges now() - interval '7 days' and current_date - 7. Other
 // arithmetic can overflow.
 func (b *barrier) clockOffset(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool) {
+	if name := operatorName(e); name != "+" && name != "-" {
+		return valueType{}, false
+	}
 	if e.Lexpr.GetFuncCall() == nil && e.Lexpr.GetSqlvalueFunction() == nil {
 		return valueType{}, false
 	}

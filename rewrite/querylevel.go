@@ -1,6 +1,9 @@
 package rewrite
 
 import (
+	"slices"
+	"strings"
+
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 
 	"tenantgate/rewrite/catalog"
@@ -13,7 +16,10 @@ type queryLevel struct {
 	outer *queryLevel
 	ctes  *commonTables
 
-	merged bool // USING or NATURAL shows columns of two items as one
+	merged   bool // USING or NATURAL shows columns of two items as one
+	nonInert bool // it has a condition that is not inert
+	guarded  bool // it has a value with a guard
+	full     bool // of a FULL JOIN whose condition is looked at
 }
 
 // unnamed reports whether an item has columns of which the name is not known.
@@ -30,6 +36,11 @@ type fromItem struct {
 	nullable bool              // an outer join may put NULLs in its place
 	hidden   bool              // behind the alias of a join
 	unlisted bool              // its columns are those of other items too
+	tenanted bool              // rows of tenants are behind it
+
+	join *pg_query.Node            // a join with an alias
+	sub  *pg_query.SelectStmt      // a sub-select
+	cte  *pg_query.CommonTableExpr // a name of one that is a SELECT
 }
 
 // An output is a column of a FROM item.
@@ -40,10 +51,12 @@ type output struct {
 
 // commonTables are the common table expressions in scope, the nearest first.
 type commonTables struct {
-	name    string
-	columns []output
-	partial bool
-	next    *commonTables
+	name     string
+	columns  []output
+	partial  bool
+	tenanted bool
+	cte      *pg_query.CommonTableExpr // if it is a SELECT
+	next     *commonTables
 }
 
 func (t *commonTables) find(name string) *commonTables {
@@ -136,27 +149,13 @@ func (lv *queryLevel) bare(name string) (valueType, bool) {
 	return valueType{}, false
 }
 
-// tenantItems are the tenanted relations that conditions over some items see.
-func tenantItems(items []*fromItem) ([]*fromItem, bool) {
-	var list []*fromItem
-	for _, item := range items {
-		if item.rel == nil {
-			continue
-		}
-		if item.hidden {
-			return nil, false
-		}
-		list = append(list, item)
-	}
-	return list, true
-}
-
 // tableItem is the item of a relation.
 func (b *barrier) tableItem(rv *pg_query.RangeVar, lv *queryLevel) *fromItem {
 	item := &fromItem{name: referenceName(rv), rv: rv, partial: true}
 	if rv.Schemaname == "" {
 		if t := lv.ctes.find(rv.Relname); t != nil {
-			item.columns, item.partial = t.columns, t.partial
+			item.columns, item.partial = slices.Clone(t.columns), t.partial
+			item.tenanted, item.cte = t.tenanted, t.cte
 			item.rename(rv.Alias)
 			return item
 		}
@@ -173,8 +172,8 @@ func (b *barrier) tableItem(rv *pg_query.RangeVar, lv *queryLevel) *fromItem {
 		item.columns = append(item.columns, output{name: rel.Columns[i].Name, value: b.typeOf(&rel.Columns[i])})
 	}
 	if rel.Class == catalog.Tenanted {
-		item.rel = rel
-		b.tenanted = true
+		item.rel, item.tenanted = rel, true
+		b.tables++
 	}
 	item.rename(rv.Alias)
 	return item
@@ -212,12 +211,12 @@ func (b *barrier) fromItem(n *pg_query.Node, lv *queryLevel) []*fromItem {
 	case *pg_query.Node_RangeSubselect:
 		lv.items = append(lv.items, b.subselectItem(v.RangeSubselect, lv))
 	case *pg_query.Node_JoinExpr:
-		b.join(v.JoinExpr, lv)
+		b.join(n, v.JoinExpr, lv)
 	default: // functions and the like, which run after what they refer to
 		b.doubt()
 		b.expressions(lv, one(n))
 		b.inlined(n, lv)
-		lv.items = append(lv.items, b.functionItem(n))
+		lv.items = append(lv.items, b.functionItem(n, lv))
 	}
 	return lv.items[first:]
 }
@@ -236,39 +235,58 @@ func (b *barrier) inlined(n *pg_query.Node, lv *queryLevel) {
 }
 
 // functionItem is the item of a function. Its columns are not known, unless the
-// alias names them.
-func (b *barrier) functionItem(n *pg_query.Node) *fromItem {
-	a := n.GetRangeFunction().GetAlias()
+// alias names them, or the function is one that is.
+func (b *barrier) functionItem(n *pg_query.Node, lv *queryLevel) *fromItem {
+	r := n.GetRangeFunction()
+	a := r.GetAlias()
 	if a == nil {
 		a = n.GetRangeTableFunc().GetAlias()
 	}
 	item := &fromItem{name: a.GetAliasname(), partial: true}
+	if len(r.GetColdeflist()) > 0 && !r.Ordinality {
+		item.partial = false
+		for _, n := range r.Coldeflist {
+			item.columns = append(item.columns, output{n.GetColumnDef().GetColname(), valueType{name: b.builtinName(n.GetColumnDef().GetTypeName())}})
+		}
+	}
 	item.rename(a)
-	if r := n.GetRangeFunction(); intSeries(r) && a != nil && !r.Ordinality && len(a.Colnames) < 2 {
+	if kind := b.seriesKind(r, lv); kind != "" && a != nil && !r.Ordinality && len(a.Colnames) < 2 {
 		name := a.Aliasname
 		if len(a.Colnames) > 0 {
 			name = item.columns[0].name
 		}
-		item.columns, item.partial = []output{{name, valueType{name: "int4"}}}, false
+		item.columns, item.partial = []output{{name, valueType{name: kind}}}, false
 	}
 	return item
 }
 
-// intSeries recognizes generate_series of whole numbers.
-func intSeries(r *pg_query.RangeFunction) bool {
-	if r == nil || len(r.Functions) != 1 {
-		return false
+// seriesKind is the type of the one column of a function in FROM; "" is not
+// known.
+func (b *barrier) seriesKind(r *pg_query.RangeFunction, lv *queryLevel) string {
+	if r == nil || len(r.Functions) != 1 || len(r.Functions[0].GetList().GetItems()) == 0 {
+		return ""
 	}
 	f := r.Functions[0].GetList().GetItems()[0].GetFuncCall()
-	if names, _ := nameParts(f.GetFuncname()); len(names) == 0 || names[len(names)-1] != "generate_series" {
-		return false
+	names, _ := nameParts(f.GetFuncname())
+	if len(names) == 0 || len(names) > 1 && names[0] != schemaCatalog || len(b.catalog.Functions(names[len(names)-1])) > 0 {
+		return ""
 	}
-	for _, arg := range f.Args {
-		if arg.GetAConst().GetIval() == nil {
-			return false
+	switch names[len(names)-1] {
+	case "generate_series":
+		return b.commonKind(f.Args, lv)
+	case "unnest":
+		if len(f.Args) == 1 {
+			if element, isArray := strings.CutPrefix(b.kind(f.Args[0], lv), "_"); isArray {
+				return element
+			}
 		}
+	case "jsonb_array_elements_text", "json_array_elements_text", "jsonb_object_keys", "json_object_keys",
+		"string_to_table", "regexp_split_to_table":
+		return "text"
+	case "jsonb_array_elements":
+		return "jsonb"
 	}
-	return true
+	return ""
 }
 
 func (b *barrier) subselectItem(r *pg_query.RangeSubselect, lv *queryLevel) *fromItem {
@@ -278,15 +296,26 @@ func (b *barrier) subselectItem(r *pg_query.RangeSubselect, lv *queryLevel) *fro
 	}
 	item := &fromItem{name: r.Alias.GetAliasname(), partial: true}
 	if s := r.Subquery.GetSelectStmt(); s != nil {
-		item.columns, item.partial = b.selectStmt(s, outer, lv.ctes, true)
-		b.fences = append(b.fences, fenced{stmt: s, copied: b.copies > 0})
+		before := b.tables
+		list := b.subselect(s, outer, lv.ctes)
+		item.columns, item.partial = list.columns, list.partial
+		item.sub, item.tenanted = s, b.tables > before
 	}
 	item.rename(r.Alias)
 	return item
 }
 
+// subselect reads a sub-select in a FROM clause.
+func (b *barrier) subselect(s *pg_query.SelectStmt, outer *queryLevel, ctes *commonTables) selected {
+	list := b.selectStmt(s, outer, ctes, exposure{targets: true, from: true})
+	if list.open {
+		b.fence(s)
+	}
+	return list
+}
+
 // join reads both sides of a join and its condition.
-func (b *barrier) join(j *pg_query.JoinExpr, lv *queryLevel) {
+func (b *barrier) join(n *pg_query.Node, j *pg_query.JoinExpr, lv *queryLevel) {
 	left := len(lv.items)
 	b.fromItem(j.Larg, lv)
 	right := len(lv.items)
@@ -296,7 +325,9 @@ func (b *barrier) join(j *pg_query.JoinExpr, lv *queryLevel) {
 	if j.Quals != nil {
 		// The condition sees the items of the join alone, those before any NULLs of its own.
 		seen := &queryLevel{items: lv.items[left:], outer: lv.outer, ctes: lv.ctes}
-		b.condition(j.Quals, seen, clauseOn, j.Jointype == pg_query.JoinType_JOIN_FULL)
+		seen.full = j.Jointype == pg_query.JoinType_JOIN_FULL
+		b.condition(j.Quals, seen, clauseOn)
+		lv.nonInert = lv.nonInert || seen.nonInert
 	}
 	nulls := func(items []*fromItem) {
 		for _, item := range items {
@@ -322,8 +353,9 @@ func (b *barrier) join(j *pg_query.JoinExpr, lv *queryLevel) {
 		lv.items = append(lv.items, item)
 	}
 	if j.Alias != nil {
-		item := &fromItem{name: j.Alias.Aliasname}
+		item := &fromItem{name: j.Alias.Aliasname, join: n}
 		for _, inner := range lv.items[left:] {
+			item.tenanted = item.tenanted || inner.tenanted
 			if !inner.hidden && !inner.unlisted {
 				item.columns = append(item.columns, inner.columns...)
 				item.partial = item.partial || inner.partial
@@ -366,16 +398,40 @@ func (b *barrier) using(j *pg_query.JoinExpr, left, right []*fromItem) {
 	}
 	l, r := &queryLevel{items: left}, &queryLevel{items: right}
 	for _, name := range names {
+		if certainlyWithout(left, name) || certainlyWithout(right, name) { // the server's error
+			continue
+		}
 		lt, lok := l.bare(name)
 		if !lok && j.IsNatural && !hasColumn(left, name) {
 			continue
 		}
 		rt, rok := r.bare(name)
-		if !lok || !rok || !comparableTypes(lt, rt) {
+		if !lok || !rok || !b.compared(lt, rt) && !unmatched(lt, rt) {
 			b.refuseUsing(left, right)
 			return
 		}
 	}
+}
+
+// sorts are types that the server never compares with those of another sort.
+var sorts = map[string]byte{
+	"int2": 'N', "int4": 'N', "int8": 'N', "numeric": 'N', "text": 'S', "varchar": 'S', "date": 'D', "timestamp": 'D', "timestamptz": 'D',
+	"bool": 'B', "uuid": 'U', "jsonb": 'J', "bytea": 'X',
+}
+
+// unmatched reports whether a comparison is an error, whatever the values are.
+func unmatched(l, r valueType) bool {
+	return sorts[l.name] != 0 && sorts[r.name] != 0 && sorts[l.name] != sorts[r.name]
+}
+
+// certainlyWithout reports whether no item can have a column.
+func certainlyWithout(items []*fromItem, name string) bool {
+	for _, item := range items {
+		if item.unnamed() {
+			return false
+		}
+	}
+	return !hasColumn(items, name)
 }
 
 func hasColumn(items []*fromItem, name string) bool {

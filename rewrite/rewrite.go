@@ -197,21 +197,21 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
 	c := newConfiner(&r.config, cat, src, k)
 	c.declared = req.ParamOIDs
-	var apart *barrier
-	if r.config.Confine {
-		apart = newBarrier(cat, req.ParamOIDs, raw.Stmt)
-		apart.statement(raw.Stmt)
+	if r.config.Confine && !r.noBarrier {
+		c.known = func() conditionKinds { return r.auditor(cat, k, c.checks) }
 	}
 	if err := c.dispatch(raw.Stmt); err != nil {
 		return Statement{}, err
 	}
-	if apart != nil && !r.noBarrier {
+	if s.Copy = c.copyIn; s.Copy != nil {
+		return s, nil // its INSERTs are confined one by one
+	}
+	if c.known != nil {
+		apart := newBarrier(cat, declaredWith(req.ParamOIDs, s.Params, k), raw.Stmt, c.known())
+		apart.statement(raw.Stmt)
 		if err := c.keepApart(apart); err != nil {
 			return Statement{}, err
 		}
-	}
-	if s.Copy = c.copyIn; s.Copy != nil {
-		return s, nil // its INSERTs are confined one by one
 	}
 	c.bindings()
 	if k.params {

@@ -35,6 +35,12 @@ type viewBody struct {
 	known bool   // text says the same as query
 }
 
+// A bodyText is where the confined definition of a view ends in the splice that
+// brings it.
+type bodyText struct {
+	splice, end int
+}
+
 // expandView puts a view's definition, confined, in place of the FROM item n:
 //
 //	(SELECT ...) AS alias (columns)
@@ -54,6 +60,9 @@ func (c *confiner) expandView(n *pg_query.Node, rv *pg_query.RangeVar, rel *cata
 	if !ok || !body.known {
 		c.fail()
 	} else {
+		if c.copies == 0 {
+			c.bodies[body.query] = bodyText{splice: len(c.splices), end: len("(" + body.text)}
+		}
 		c.replace(e.first, e.last, "("+body.text+") AS "+quoteAlways(referenceName(rv))+viewColumns(rv, rel))
 	}
 	c.views[n] = rv
@@ -117,11 +126,25 @@ func (c *confiner) viewBody(rv *pg_query.RangeVar, rel *catalog.Relation) (viewB
 	if err := inner.viewReferences(&pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: query}}); err != nil {
 		return viewBody{}, c.viewError(rel, outer, err)
 	}
+	if err := c.viewApart(inner, query); err != nil {
+		return viewBody{}, c.viewError(rel, outer, err)
+	}
 	for within, found := range inner.resolved { // for who asks what is locked
 		within.Location = outer
 		c.resolved[within] = found
 	}
 	return c.finishedBody(inner, query, view)
+}
+
+// viewApart keeps the conditions of a definition from running on rows of other
+// tenants.
+func (c *confiner) viewApart(inner *confiner, query *pg_query.SelectStmt) error {
+	if inner.known == nil {
+		return nil
+	}
+	b := newBarrier(c.catalog, nil, &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: query}}, inner.known())
+	b.view(query)
+	return inner.keepApart(b)
 }
 
 // viewConfiner parses a definition and returns what confines it.
@@ -148,6 +171,7 @@ func (c *confiner) viewConfiner(rel *catalog.Relation) (*confiner, *pg_query.Sel
 	inner := newConfiner(c.config, c.catalog, src, c.keys)
 	inner.within = append(slices.Clone(c.within), rel)
 	inner.viewState = c.viewState
+	inner.known = c.known
 	return inner, stmts[0].Stmt.GetSelectStmt(), nil
 }
 
