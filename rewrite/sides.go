@@ -18,6 +18,9 @@ func (b *barrier) joinsBySides(n *pg_query.Node, lv *queryLevel, root *pg_query.
 	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || !compares[operatorName(e)] || e.Lexpr == nil || len(lv.items) < 2 || b.probe {
 		return false
 	}
+	if e.Lexpr.GetRowExpr() != nil || e.Rexpr.GetRowExpr() != nil { // compared column by column, as rows behind CASE are not
+		return false
+	}
 	left, lok := b.side(e.Lexpr, lv)
 	right, rok := b.side(e.Rexpr, lv)
 	if !lok || !rok {
