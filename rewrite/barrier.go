@@ -378,15 +378,21 @@ func (b *barrier) setOperation(s *pg_query.SelectStmt, outer *queryLevel, ctes *
 
 // valuesList reads VALUES.
 func (b *barrier) valuesList(s *pg_query.SelectStmt, lv *queryLevel, x exposure, list *selected) {
+	var columns [][]*pg_query.Node
 	for _, n := range s.ValuesLists {
 		for i, item := range n.GetList().GetItems() {
 			if _, inert := b.value(item, lv); !inert && x.targets {
 				b.nonInert, list.open = true, true
 			}
-			if i >= len(list.columns) {
-				list.columns = append(list.columns, output{name: "column" + strconv.Itoa(i+1)})
+			if i >= len(columns) {
+				columns = append(columns, nil)
 			}
+			columns[i] = append(columns[i], item)
 		}
+	}
+	for i, items := range columns {
+		value := valueType{name: b.commonKind(items, lv), safe: list.open || hasLimit(s)}
+		list.columns = append(list.columns, output{name: "column" + strconv.Itoa(i+1), value: value})
 	}
 }
 
@@ -458,7 +464,7 @@ func (b *barrier) guardable(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *q
 		return false
 	}
 	for _, item := range lv.items {
-		if item.hidden || item.nullable && item.rel != nil && !canBeMissing(item.rv, item.rel) {
+		if !item.hidden && item.nullable && item.rel != nil && !canBeMissing(item.rv, item.rel) {
 			return false
 		}
 	}

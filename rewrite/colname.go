@@ -87,8 +87,9 @@ func sublinkName(s *pg_query.SubLink) (string, nameStrength) {
 			return t.Name, nameStrong
 		}
 		return figuredName(t.GetVal())
+	default:
+		return "?column?", nameMadeUp
 	}
-	return "?column?", nameMadeUp
 }
 
 // lastString is the last of some names, "" if it is none.

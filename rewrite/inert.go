@@ -107,8 +107,8 @@ func comparableTypes(l, r valueType) bool {
 // typeOf is the type of a column.
 func (b *barrier) typeOf(c *catalog.Column) valueType {
 	t := valueType{collated: c.Collated}
-	switch {
-	case c.Type.Schema == schemaCatalog:
+	switch c.Type.Schema {
+	case schemaCatalog:
 		t.name = c.Type.Name
 		if t.name == "name" || t.name == "_name" {
 			t.collated = false // always the same
@@ -166,6 +166,8 @@ func (b *barrier) value(n *pg_query.Node, lv *queryLevel) (valueType, bool) {
 			return valueType{name: "timestamptz"}, true
 		case pg_query.SQLValueFunctionOp_SVFOP_LOCALTIMESTAMP:
 			return valueType{name: "timestamp"}, true
+		default:
+			return valueType{}, false
 		}
 	case *pg_query.Node_SubLink:
 		return b.subLink(v.SubLink, lv)
@@ -387,6 +389,7 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 			return boolType, true
 		}
 		return boolType, lok && !l.collated && (l.name == "text" || l.name == "varchar") && pattern != nil && wholePattern(pattern.Sval)
+	default:
 	}
 	return no, false
 }

@@ -154,6 +154,7 @@ func (b *barrier) judgeSubLink(s *pg_query.SubLink, lv *queryLevel) (valueType, 
 			single = probe.grouped
 		}
 		return columns[0].value, single
+	default:
 	}
 	return valueType{}, false
 }

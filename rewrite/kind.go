@@ -31,6 +31,8 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 		switch v.SubLink.SubLinkType {
 		case pg_query.SubLinkType_EXISTS_SUBLINK, pg_query.SubLinkType_ANY_SUBLINK, pg_query.SubLinkType_ALL_SUBLINK:
 			return "bool"
+		default:
+			return ""
 		}
 	case *pg_query.Node_MinMaxExpr:
 		return b.commonKind(v.MinMaxExpr.Args, lv)
@@ -69,7 +71,13 @@ var resultKinds = map[string]string{
 
 func (b *barrier) arithmeticKind(e *pg_query.A_Expr, lv *queryLevel) string {
 	name := operatorName(e)
-	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || e.Lexpr == nil || !slices.Contains([]string{"+", "-", "*", "/", "%"}, name) {
+	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || !slices.Contains([]string{"+", "-", "*", "/", "%"}, name) {
+		return ""
+	}
+	if e.Lexpr == nil {
+		if k := b.kind(e.Rexpr, lv); slices.Contains(numbers, k) {
+			return k
+		}
 		return ""
 	}
 	l, r := slices.Index(numbers, b.kind(e.Lexpr, lv)), slices.Index(numbers, b.kind(e.Rexpr, lv))
@@ -82,17 +90,21 @@ func (b *barrier) arithmeticKind(e *pg_query.A_Expr, lv *queryLevel) string {
 // commonKind is the type of what becomes one of some values. Constants take
 // it, but numbers could widen it.
 func (b *barrier) commonKind(list []*pg_query.Node, lv *queryLevel) string {
-	common := ""
+	common, texts := "", false
 	for _, n := range list {
 		if c := n.GetAConst(); n.GetNode() == nil || c.GetIsnull() || c.GetSval() != nil {
+			texts = texts || c.GetSval() != nil
 			continue
 		}
 		switch k := b.kind(n, lv); {
 		case k == "" || common != "" && k != common:
-			return ""
+			return "" // perhaps the wider one, perhaps an error
 		default:
 			common = k
 		}
+	}
+	if common == "" && texts {
+		return "text"
 	}
 	return common
 }
@@ -120,6 +132,10 @@ func (b *barrier) callKind(f *pg_query.FuncCall, lv *queryLevel) string {
 	whole := k == "int2" || k == "int4"
 	switch {
 	case k == "":
+	case name == "length" && (k == "text" || k == "varchar"):
+		return "int4"
+	case name == "abs" && slices.Contains(numbers, k):
+		return k
 	case name == "min", name == "max":
 		if k == "varchar" {
 			k = "text"

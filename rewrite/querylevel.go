@@ -341,6 +341,7 @@ func (b *barrier) join(n *pg_query.Node, j *pg_query.JoinExpr, lv *queryLevel) {
 		nulls(lv.items[left:right])
 	case pg_query.JoinType_JOIN_FULL:
 		nulls(lv.items[left:])
+	default:
 	}
 	if j.JoinUsingAlias != nil { // its columns are those of the two sides
 		item := &fromItem{name: j.JoinUsingAlias.Aliasname}
