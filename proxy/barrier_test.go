@@ -214,3 +214,24 @@ func TestInertConditionsKeepTheirIndexes(t *testing.T) {
 		require.Contains(t, strings.Join(plan, "\n"), cond, sql)
 	}
 }
+
+// A pattern that ends in its escape character is an error for the rows that
+// match up to there: it never gets to them.
+func TestAPatternThatIsBoundCannotFailOnRowsOfOthers(t *testing.T) {
+	c := clinic.New(t, 2)
+	makeAccounts(t, c, c.Plain, false)
+	conn := open(t, c, Rewrite, nil).tenant("1")
+	const sql = "SELECT id FROM accounts WHERE name LIKE $1"
+	for _, pattern := range []string{`vi\`, `ow\`, `nobody\`, `%\\\`} {
+		got := pgtest.Extended(t, conn, sql, []byte(pattern))
+		require.Equal(t, "22025", got.Code, pattern)
+	}
+	for pattern, want := range map[string][][]string{`o%`: {{"1"}}, `vi%`: {}, `%\\`: {}, `%`: {{"1"}}} {
+		got := pgtest.Extended(t, conn, sql, []byte(pattern))
+		require.Empty(t, got.Code, got.Message)
+		require.ElementsMatch(t, want, got.Rows, pattern)
+	}
+	got := pgtest.Extended(t, conn, sql, nil)
+	require.Empty(t, got.Code)
+	require.Empty(t, got.Rows)
+}

@@ -123,6 +123,7 @@ var definitionCodes = map[rewrite.DefinitionProblem]string{
 	rewrite.InvalidColumn:   "42P10",
 	rewrite.WrongObjectType: "42809",
 	rewrite.DuplicateAlias:  "42712",
+	rewrite.InvalidEscape:   "22025",
 }
 
 func definitionError(err *rewrite.DefinitionError) (e *Error, internal bool) {

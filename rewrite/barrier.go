@@ -34,6 +34,7 @@ type barrier struct {
 	declared []uint32
 	params   map[int32]int // how often the statement uses a parameter
 	sublinks map[*pg_query.SubLink]judged
+	patterns map[int32]bool // parameters that must be whole patterns of LIKE
 	known    conditionKinds
 
 	guards   []guardedClause
@@ -124,7 +125,8 @@ type barrierRefusal struct {
 func newBarrier(cat *catalog.Snapshot, declared []uint32, stmt *pg_query.Node, known conditionKinds) *barrier {
 	b := &barrier{
 		catalog: cat, declared: declared, known: known,
-		params: make(map[int32]int), sublinks: make(map[*pg_query.SubLink]judged), fenced: make(map[any]bool),
+		params: make(map[int32]int), sublinks: make(map[*pg_query.SubLink]judged), patterns: make(map[int32]bool),
+		fenced: make(map[any]bool),
 	}
 	countParams(stmt.ProtoReflect(), b.params)
 	return b
@@ -134,7 +136,7 @@ func newBarrier(cat *catalog.Snapshot, declared []uint32, stmt *pg_query.Node, k
 func (b *barrier) prober() *barrier {
 	return &barrier{
 		catalog: b.catalog, declared: b.declared, known: b.known, params: b.params, sublinks: b.sublinks,
-		fenced: make(map[any]bool), probe: true, locks: b.locks,
+		patterns: b.patterns, fenced: make(map[any]bool), probe: true, locks: b.locks,
 	}
 }
 
@@ -745,6 +747,17 @@ func canBeMissing(rv *pg_query.RangeVar, rel *catalog.Relation) bool {
 func tenantNotNull(rel *catalog.Relation) bool {
 	i := columnIndex(rel, rel.TenantColumn)
 	return i >= 0 && rel.Columns[i].NotNull
+}
+
+// patternChecks are what must hold for parameters that are patterns of LIKE.
+func (b *barrier) patternChecks() []Check {
+	var list []Check
+	for number, inert := range b.patterns {
+		if inert && b.tables > 0 {
+			list = append(list, Check{param: int(number), like: true})
+		}
+	}
+	return list
 }
 
 // countParams counts the places of each parameter.

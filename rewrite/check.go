@@ -9,8 +9,9 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
-// A Check is a value that a statement writes into a tenant column. It must be
-// the key of whoever runs the statement.
+// A Check is a value that a statement writes into a tenant column: it must be
+// the key of whoever runs the statement. Or it is the pattern of a LIKE that
+// runs on rows of others, too: it must not fail there.
 type Check struct {
 	table  string
 	family family
@@ -18,6 +19,7 @@ type Check struct {
 	text   bool   // the parameter has a type of text: binary format is the text itself
 	null   bool   // the constant is NULL
 	value  string // of the constant
+	like   bool   // a parameter that is a pattern
 }
 
 // A family is the types whose values compare, and are cast, in one way.
@@ -69,8 +71,8 @@ func (s *Statement) CheckKey(key string) error {
 	return nil
 }
 
-// CheckBind does the same for the client's parameters. param returns the value
-// of parameter i, counted from 0, as the client sent it.
+// CheckBind does the same for the client's parameters, and looks at patterns.
+// param returns the value of parameter i, counted from 0, as the client sent it.
 func (s *Statement) CheckBind(key string, param func(i int) (value []byte, binary bool, null bool)) error {
 	for i := range s.Checks {
 		c := &s.Checks[i]
@@ -78,6 +80,12 @@ func (s *Statement) CheckBind(key string, param func(i int) (value []byte, binar
 			continue
 		}
 		value, binary, null := param(c.param - 1)
+		if c.like {
+			if !null && !wholePattern(string(value)) {
+				return &DefinitionError{Problem: InvalidEscape, Message: "LIKE pattern must not end with escape character"}
+			}
+			continue
+		}
 		if null {
 			return &WrongTenantError{Table: c.table}
 		}

@@ -61,7 +61,8 @@ func (e *UndefinedTableError) Error() string {
 	return fmt.Sprintf("relation %q does not exist", e.Name)
 }
 
-// A DefinitionProblem is what is wrong with a name that a statement uses.
+// A DefinitionProblem is what is wrong with a name, or a value, that a
+// statement uses.
 type DefinitionProblem uint8
 
 // The problems, by what PostgreSQL calls them.
@@ -71,6 +72,7 @@ const (
 	InvalidColumn                                // the column cannot be used there
 	WrongObjectType                              // the relation is of another kind
 	DuplicateAlias                               // two relations have one name
+	InvalidEscape                                // a pattern ends in its escape character
 )
 
 // A DefinitionError is what PostgreSQL itself would answer, where the

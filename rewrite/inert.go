@@ -388,7 +388,16 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 		if l.safe && e.Rexpr.GetAConst() != nil {
 			return boolType, true
 		}
-		return boolType, lok && !l.collated && (l.name == "text" || l.name == "varchar") && pattern != nil && wholePattern(pattern.Sval)
+		if !lok || l.collated || l.name != "text" && l.name != "varchar" {
+			return no, false
+		}
+		if p := e.Rexpr.GetParamRef(); p != nil { // looked at when it is bound
+			t := b.paramType(p)
+			inert := t.literal || t.name == "text" || t.name == "varchar"
+			b.patterns[p.Number] = b.patterns[p.Number] || inert
+			return boolType, inert
+		}
+		return boolType, pattern != nil && wholePattern(pattern.Sval)
 	default:
 	}
 	return no, false

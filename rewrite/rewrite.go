@@ -212,6 +212,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		if err := c.keepApart(apart); err != nil {
 			return Statement{}, err
 		}
+		c.checks = append(c.checks, apart.patternChecks()...)
 	}
 	c.bindings()
 	if k.params {
