@@ -217,7 +217,7 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 	t.Helper()
 	o := c.options
 	extended := n%2 == 0
-	o.Params = extended
+	o.Params, o.Views = extended, enforce != RLS
 	s := sqlgen.Generate(c.seed, n, o)
 	want, got := ask(t, c.oracle, asked(s), extended), ask(t, conn, asked(s), extended)
 	switch {

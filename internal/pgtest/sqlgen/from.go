@@ -167,6 +167,10 @@ func (g *generator) table(sc *scope) source {
 	if g.chance(50) {
 		r = pick(g, relations[:6]...)
 	}
+	view := g.Views && g.chance(12)
+	if view {
+		r = pick(g, views...)
+	}
 	name := r.name
 	hidden := slices.ContainsFunc(sc.ctes, func(it item) bool { return it.ref == name })
 	if !strings.Contains(name, ".") && (hidden || g.chance(8)) {
@@ -180,7 +184,7 @@ func (g *generator) table(sc *scope) source {
 		name = strings.TrimPrefix(name, "ONLY ")
 	}
 	alias := g.fresh("t")
-	it := item{ref: alias, columns: r.columns, base: true}
+	it := item{ref: alias, columns: r.columns, base: !view}
 	if g.chance(8) {
 		it.columns = slices.Clone(it.columns)
 		var names []string

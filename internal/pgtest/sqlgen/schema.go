@@ -58,6 +58,19 @@ var relations = []relation{
 	table("countries", "", "code:s:k name:s:r vat:n:r"),
 }
 
+// views are the clinic's views that show one tenant's rows.
+var views = []relation{
+	table("open_invoices", "id", "tenant_id:i:T id:i:k number:s: patient:s: gross:n:"),
+	table("open_totals", "", "patient:s: invoices:i: gross:n:"),
+	table("status_counts", "", `status:o: long:i: "all":i:`),
+	table("patient_countries", "id", "id:i:k name:s: country:s: vat:n:"),
+	table("busy_patients", "id", "id:i:k name:s: n:i:"),
+	table("people", "", "kind:s: name:s:"),
+	table("supervisors", "id", "id:i:k boss:i: depth:i:"),
+	table(`"Order Totals"`, `"Id"`, `"Id":i:k "Sum":n:`),
+	table("own_patients", "id", "tenant_id:i:T id:i:k name:s:r born:d: email:s:v country:s:v balance:n: tags:a:"),
+}
+
 // written are the first relations: those that statements write to.
 const written = 14
 

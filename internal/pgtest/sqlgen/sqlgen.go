@@ -44,6 +44,7 @@ type Arg struct {
 type Options struct {
 	Tenant int  // the key of the tenant that sends them
 	Params bool // constants may be parameters
+	Views  bool // views may stand for tables
 	// Referenced is set if rows of other tenants refer to this tenant's: what
 	// they refer to is then not deleted, for they would notice.
 	Referenced bool
