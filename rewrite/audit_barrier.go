@@ -5,7 +5,7 @@ import (
 )
 
 // apart proves that no condition of a result runs on rows of other tenants:
-// nothing is left that would need a guard or a fence. declared are the types of
+// nothing is left that would need a guard or a fence, or be refused. declared are the types of
 // all parameters, the key's included.
 func (a *auditor) apart(stmt *pg_query.Node, declared []uint32) error {
 	b := newBarrier(a.catalog, declared, stmt, a)
@@ -14,7 +14,7 @@ func (a *auditor) apart(stmt *pg_query.Node, declared []uint32) error {
 	case b.tables == 0:
 		return nil
 	case len(b.refusals) > 0:
-		return auditFailure("%s", b.refusals[0].node)
+		return &UnsupportedError{Rule: b.refusals[0].rule, Node: b.refusals[0].node, Hint: b.refusals[0].hint}
 	case len(b.guards) > 0:
 		return auditFailure("condition without a guard")
 	case len(b.targets) > 0:

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strconv"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -369,7 +370,9 @@ func (b *barrier) setOperation(s *pg_query.SelectStmt, outer *queryLevel, ctes *
 			continue
 		}
 		l, r := &left.columns[i].value, right.columns[i].value
-		if l.name != r.name || l.enum != r.enum {
+		if i, j := slices.Index(numbers, l.name), slices.Index(numbers, r.name); i >= 0 && j >= 0 {
+			l.name = numbers[max(i, j)]
+		} else if l.name != r.name || l.enum != r.enum {
 			l.name, l.enum = "", 0
 		}
 		l.collated, l.safe = l.collated || r.collated, l.safe && r.safe

@@ -45,17 +45,22 @@ func (c *confiner) keepApart(b *barrier) error {
 	return nil
 }
 
-// fenceJoin turns (a JOIN b ...) AS j into LATERAL (SELECT * FROM a JOIN b ...
-// OFFSET 0) AS j. The names of the tables are hidden behind the alias anyway.
+// fenceJoin turns (a JOIN b ...) AS j into (SELECT * FROM a JOIN b ... OFFSET 0)
+// AS j. The names of the tables are hidden behind the alias anyway. It is
+// LATERAL if something in it may look at items before it.
 func (c *confiner) fenceJoin(n *pg_query.Node) {
 	j := n.GetJoinExpr()
+	lateral, word := hasLateral(n), ""
+	if lateral {
+		word = "LATERAL "
+	}
 	first, last := c.leafToken(j.Larg, false), c.leafToken(j.Rarg, true)
 	if first < 0 || last < 0 {
 		c.fail()
 	} else {
 		end := c.source.around(first, last)
 		if end < len(c.source.tokens) && c.source.partner[end] >= 0 {
-			c.before(int(c.source.partner[end]), rankJoinStart, "LATERAL (SELECT * FROM ")
+			c.before(int(c.source.partner[end]), rankJoinStart, word+"(SELECT * FROM ")
 			c.after(end, rankFence, " OFFSET 0)")
 		}
 	}
@@ -69,8 +74,22 @@ func (c *confiner) fenceJoin(n *pg_query.Node) {
 	s.FromClause = one(&pg_query.Node{Node: n.Node})
 	limit(s)
 	n.Node = &pg_query.Node_RangeSubselect{RangeSubselect: &pg_query.RangeSubselect{
-		Lateral: true, Subquery: &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: s}}, Alias: alias,
+		Lateral: lateral, Subquery: &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: s}}, Alias: alias,
 	}}
+}
+
+// hasLateral reports whether an item of a join may look at items before it.
+func hasLateral(n *pg_query.Node) bool {
+	switch v := n.GetNode().(type) {
+	case *pg_query.Node_JoinExpr:
+		return hasLateral(v.JoinExpr.Larg) || hasLateral(v.JoinExpr.Rarg)
+	case *pg_query.Node_RangeSubselect:
+		return v.RangeSubselect.Lateral
+	case *pg_query.Node_RangeVar, *pg_query.Node_RangeTableSample:
+		return false
+	default:
+		return true
+	}
 }
 
 // leafToken is a token of the first, or the last, item of a join; below 0 it is
@@ -321,9 +340,14 @@ func (c *confiner) operandTexts(root *pg_query.Node) map[*pg_query.Node]extent {
 	if i < 0 {
 		return nil
 	}
-	parts := c.source.operands(c.source.conditionStart(i), len(all))
-	if len(parts) != len(all) {
-		return nil
+	start := c.source.conditionStart(i)
+	parts := c.source.operands(start, len(all))
+	for len(parts) != len(all) { // the anchor of (a AND b) AND c is in brackets
+		if !c.source.punct(start-1, "(") {
+			return nil
+		}
+		start = c.source.conditionStart(start - 1)
+		parts = c.source.operands(start, len(all))
 	}
 	texts := make(map[*pg_query.Node]extent, len(all))
 	for n, operand := range all {
@@ -407,10 +431,13 @@ func (s *source) operands(i, want int) []extent {
 	if i <= first {
 		return nil
 	}
-	if want > 1 && len(list) == 0 && s.closing(first) == i-1 {
-		return s.operands(first+1, want) // all of it is in brackets
+	list = append(list, extent{first, i - 1})
+	if more := want - len(list) + 1; more > 1 && s.closing(list[0].first) == list[0].last {
+		if inner := s.operands(list[0].first+1, more); len(inner) == more { // (a AND b) AND c has three
+			return append(inner, list[1:]...)
+		}
 	}
-	return append(list, extent{first, i - 1})
+	return list
 }
 
 // endsOn reports whether a token ends the condition of a join.

@@ -348,7 +348,7 @@ func (b *barrier) operation(e *pg_query.A_Expr, lv *queryLevel) (valueType, bool
 		case name == "@>" || name == "&&" || name == "<@":
 			return boolType, (strings.HasPrefix(l.name, "_") || strings.HasPrefix(r.name, "_")) && b.compared(l, r)
 		default: // all others but this one are strict
-			return valueType{safe: true}, bothSafe(l, r) && name != "" && name != "||"
+			return valueType{name: b.arithmeticKind(e, lv), safe: true}, bothSafe(l, r) && name != "" && name != "||"
 		}
 	case pg_query.A_Expr_Kind_AEXPR_DISTINCT, pg_query.A_Expr_Kind_AEXPR_NOT_DISTINCT:
 		l, lok := b.value(e.Lexpr, lv)

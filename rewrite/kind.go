@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"slices"
+	"strconv"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 )
@@ -13,10 +14,7 @@ var numbers = []string{"int2", "int4", "int8", "numeric"}
 // kind is the name of an expression's type, inert or not; "" is not known.
 func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 	if c := n.GetAConst(); c != nil {
-		if _, whole := c.Val.(*pg_query.A_Const_Ival); whole {
-			return "int4"
-		}
-		return ""
+		return numberKind(c)
 	}
 	if t, ok := b.value(n, lv); ok && !t.collated && t.name != "enum" {
 		if t.literal {
@@ -57,6 +55,20 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 	return ""
 }
 
+// numberKind is the type of a constant that is a number.
+func numberKind(c *pg_query.A_Const) string {
+	switch v := c.Val.(type) {
+	case *pg_query.A_Const_Ival:
+		return "int4"
+	case *pg_query.A_Const_Fval:
+		if _, err := strconv.ParseInt(v.Fval.GetFval(), 10, 64); err == nil {
+			return "int8"
+		}
+		return "numeric"
+	}
+	return ""
+}
+
 // resultKinds are functions with one result type, whatever their arguments.
 var resultKinds = map[string]string{
 	"count": "int8", "row_number": "int8", "rank": "int8", "dense_rank": "int8", "ntile": "int4",
@@ -87,8 +99,8 @@ func (b *barrier) arithmeticKind(e *pg_query.A_Expr, lv *queryLevel) string {
 	return numbers[max(l, r)]
 }
 
-// commonKind is the type of what becomes one of some values. Constants take
-// it, but numbers could widen it.
+// commonKind is the type of what becomes one of some values. Texts take it, and
+// of numbers the widest counts.
 func (b *barrier) commonKind(list []*pg_query.Node, lv *queryLevel) string {
 	common, texts := "", false
 	for _, n := range list {
@@ -97,8 +109,10 @@ func (b *barrier) commonKind(list []*pg_query.Node, lv *queryLevel) string {
 			continue
 		}
 		switch k := b.kind(n, lv); {
+		case slices.Contains(numbers, k) && slices.Contains(numbers, common):
+			common = numbers[max(slices.Index(numbers, k), slices.Index(numbers, common))]
 		case k == "" || common != "" && k != common:
-			return "" // perhaps the wider one, perhaps an error
+			return ""
 		default:
 			common = k
 		}

@@ -207,6 +207,8 @@ func (g *generator) window(sc scope, k kind) string {
 
 // locking makes a query that locks rows.
 func (g *generator) locking(kinds []kind) Statement {
+	defer func(views bool) { g.Views = views }(g.Views) // below a view it is not the reader's to lock
+	g.Views = false
 	inner := scope{}
 	first, second := g.table(&inner), g.table(&inner)
 	from := first.text
