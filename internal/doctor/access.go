@@ -26,6 +26,7 @@ var accessChecks = []check{
 				JOIN pg_namespace AS n ON n.oid = c.relnamespace
 				WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
 					AND n.nspname !~ '^pg_(toast_)?temp' AND has_schema_privilege(n.oid, 'USAGE')
+					AND NOT pg_has_role(c.relowner, 'USAGE') -- role-owns and role-member say so
 				ORDER BY n.nspname, c.relname`, []string{"{" + strings.Join(whole, ",") + "}"}
 		},
 		find: findAccess,

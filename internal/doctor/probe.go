@@ -45,7 +45,7 @@ func (p *patient) probe(ctx context.Context, r *catalog.Relation) error {
 	case err == nil && len(rows) == 0:
 		return nil
 	case err == nil:
-		p.add(Error, "visible-without-tenant", qualified(r), "a session that no tenant was set for sees rows of it", p.policyDDL(r)...)
+		p.add(Error, "visible-without-tenant", qualified(r), "a session that no tenant was set for sees rows of it", p.policySQL(catalog.Restriction, r)...)
 		return nil
 	case errors.As(err, &refused) && refused.Code == queryCanceled:
 		p.add(Warning, "probe-too-slow", qualified(r), "whether a session without a tenant sees rows of it was not known in time")

@@ -33,6 +33,7 @@ var roleChecks = []check{
 			CROSS JOIN pg_identify_object(d.classid, d.objid, d.objsubid) AS o
 			WHERE r.rolname = current_user AND d.deptype = 'o'
 				AND d.dbid IN (0, (SELECT b.oid FROM pg_database AS b WHERE b.datname = current_database()))
+				AND d.classid <> 'pg_user_mapping'::regclass -- user-mapping finds those
 				AND (o.schema IS NULL OR o.schema !~ '^pg_(toast_)?temp')
 			ORDER BY o.identity, o.type`),
 		find: findOwned,

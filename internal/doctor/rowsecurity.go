@@ -27,10 +27,13 @@ var rowSecurityChecks = []check{
 
 func reliesOnPolicies(p *patient) bool { return p.cfg.RowSecurity && !p.cfg.OneTenant }
 
-// policyDDL is what bootstrap would do for a table. A tenant column that can
-// hold no key has none: why tells.
-func (p *patient) policyDDL(r *catalog.Relation) []string {
-	ddl, err := catalog.RowSecurity(p.snapshot, catalog.BootstrapConfig{Setting: p.cfg.Catalog.Setting, Role: p.snapshot.Role.Name}, r)
+// A policyPlan is one of catalog's.
+type policyPlan func(*catalog.Snapshot, catalog.BootstrapConfig, *catalog.Relation) ([]catalog.DDL, error)
+
+// policySQL is what bootstrap would do for a table. Where the tenant column
+// can hold no key it is nothing; bootstrap tells why.
+func (p *patient) policySQL(plan policyPlan, r *catalog.Relation) []string {
+	ddl, err := plan(p.snapshot, catalog.BootstrapConfig{Setting: p.cfg.Catalog.Setting, Role: p.snapshot.Role.Name}, r)
 	if err != nil {
 		return nil
 	}
@@ -45,7 +48,7 @@ func lookAtRowSecurity(_ context.Context, p *patient) error {
 	for _, r := range p.tables() {
 		switch {
 		case !r.RowSecurity:
-			p.add(Error, "rls-off", qualified(r), "row-level security is off: every tenant's rows are there for every tenant", p.policyDDL(r)...)
+			p.add(Error, "rls-off", qualified(r), "row-level security is off: every tenant's rows are there for every tenant", p.policySQL(catalog.RowSecurity, r)...)
 		case !r.ForceRLS:
 			p.add(Error, "rls-not-forced", qualified(r), "policies do not hold the table's owner, nor its views and functions",
 				"ALTER TABLE "+qualified(r)+" FORCE ROW LEVEL SECURITY")
@@ -96,7 +99,7 @@ func findPolicies(p *patient, rows []row) error {
 // judge finds what is wrong with the policies of one table.
 func (p *patient) judge(r *catalog.Relation, policies []policy) {
 	if !slices.ContainsFunc(policies, func(x policy) bool { return x.permissive && (x.command == "*" || x.command == "r") }) {
-		p.add(Warning, "policy-missing", qualified(r), "no policy lets tenants see rows of it: it looks empty to them", p.policyDDL(r)...)
+		p.add(Warning, "policy-missing", qualified(r), "no policy lets tenants see rows of it: it looks empty to them", p.policySQL(catalog.RowSecurity, r)...)
 	}
 	for _, x := range policies {
 		for _, f := range x.immutable {
@@ -116,10 +119,11 @@ func (p *patient) judge(r *catalog.Relation, policies []policy) {
 		switch h, judged := verdicts[x.name]; {
 		case !judged || h == holds:
 		case h == opaque:
-			p.add(Warning, "policy-opaque", object, "whether the policy compares "+quote(r.TenantColumn)+" with the tenant cannot be seen from its text")
+			p.add(Warning, "policy-opaque", object, "whether the policy compares "+quote(r.TenantColumn)+" with the tenant cannot be seen from its text",
+				p.policySQL(catalog.Restriction, r)...)
 		default:
 			p.add(Error, "policy-too-wide", object,
-				"the policy lets rows through for which "+quote(r.TenantColumn)+" need not equal the setting "+p.cfg.Catalog.Setting, p.policyDDL(r)...)
+				"the policy lets rows through for which "+quote(r.TenantColumn)+" need not equal the setting "+p.cfg.Catalog.Setting, p.policySQL(catalog.Restriction, r)...)
 		}
 	}
 }

@@ -66,9 +66,27 @@ func Bootstrap(s *Snapshot, cfg BootstrapConfig) ([]DDL, error) {
 	return p.plan, nil
 }
 
-// RowSecurity tells what keeps one tenanted table's rows apart by policies and
-// is missing there. s must be loaded with Config.Inspect.
+// RowSecurity tells what of the policies that keep one tenanted table's rows
+// apart is missing. s must be loaded with Config.Inspect.
 func RowSecurity(s *Snapshot, cfg BootstrapConfig, r *Relation) ([]DDL, error) {
+	return planPolicies(s, cfg, r, (*planner).policies)
+}
+
+// Restriction tells what is missing for a table's policies, whatever they
+// allow, to allow a tenant's own rows alone. s must be loaded with
+// Config.Inspect.
+func Restriction(s *Snapshot, cfg BootstrapConfig, r *Relation) ([]DDL, error) {
+	return planPolicies(s, cfg, r, func(p *planner, r *Relation, k key) {
+		d := p.in.of(r.OID)
+		if slices.ContainsFunc(d.policies, func(x policy) bool { return x.name == policyName && !p.hasPolicy(d, policyName, true, k) }) {
+			p.policies(r, k) // ours has been changed
+			return
+		}
+		p.restrict(r, k)
+	})
+}
+
+func planPolicies(s *Snapshot, cfg BootstrapConfig, r *Relation, plan func(*planner, *Relation, key)) ([]DDL, error) {
 	if s.data.inspection == nil {
 		return nil, ErrNotInspected
 	}
@@ -77,7 +95,7 @@ func RowSecurity(s *Snapshot, cfg BootstrapConfig, r *Relation) ([]DDL, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.policies(r, k)
+	plan(&p, r, k)
 	return p.plan, nil
 }
 
