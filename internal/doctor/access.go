@@ -10,6 +10,7 @@ import (
 var accessChecks = []check{
 	{
 		name: "privileges-on-relations",
+		when: manyTenants,
 		sql: func(p *patient) (string, []string) {
 			whole := []string{"DELETE", "TRUNCATE", "TRIGGER"}
 			if p.snapshot.ServerVersion >= 170000 {
@@ -33,6 +34,7 @@ var accessChecks = []check{
 	},
 	{
 		name: "sequences",
+		when: manyTenants,
 		sql: plain(`
 			SELECT json_build_array(c.oid::int8, has_sequence_privilege(c.oid, 'SELECT'), has_sequence_privilege(c.oid, 'UPDATE'))
 			FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -41,6 +43,8 @@ var accessChecks = []check{
 		find: findSequences,
 	},
 }
+
+func manyTenants(p *patient) bool { return !p.cfg.OneTenant }
 
 func findAccess(p *patient, rows []row) error {
 	for _, r := range rows {

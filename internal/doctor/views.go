@@ -13,6 +13,7 @@ const invokerVersion = 150000
 
 var viewChecks = []check{{
 	name: "views",
+	when: manyTenants,
 	sql: plain(`
 		WITH RECURSIVE below (view, relation) AS (
 			SELECT r.ev_class, d.refobjid
@@ -47,7 +48,7 @@ func findViews(p *patient, rows []row) error {
 			return err
 		}
 		view, ok := p.byOID[oid]
-		if !ok || p.cfg.OneTenant {
+		if !ok {
 			continue
 		}
 		tenanted, denied := p.below(below)
