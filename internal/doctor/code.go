@@ -53,7 +53,8 @@ var codeChecks = []check{
 				|| CASE WHEN c.attgenerated = '' THEN ' DROP DEFAULT' ELSE ' DROP EXPRESSION' END)
 			FROM pg_attrdef AS a
 			JOIN pg_attribute AS c ON c.attrelid = a.adrelid AND c.attnum = a.adnum
-			JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid AND d.refclassid = 'pg_proc'::regclass
+			JOIN pg_depend AS d ON d.refclassid = 'pg_proc'::regclass AND (d.classid = 'pg_attrdef'::regclass AND d.objid = a.oid
+				OR d.classid = 'pg_class'::regclass AND d.objid = a.adrelid AND d.objsubid = a.adnum) -- generated ones in PostgreSQL 14
 			JOIN functions AS f ON f.oid = d.refobjid
 			UNION ALL
 			SELECT json_build_array(k.conrelid::int8, k.conname, f.identity, 'DROP CONSTRAINT ' || quote_ident(k.conname))

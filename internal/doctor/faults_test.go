@@ -3,6 +3,8 @@ package doctor
 import (
 	"context"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,12 +81,25 @@ var warningsOfFaulty = []string{
 	"publication:one", "publication:everything", "event-trigger:on_ddl",
 }
 
+// since15 are findings that PostgreSQL 14 has no object for.
+var since15 = []string{"view-not-invoker:public.not_invoker", "parameter-privilege:log_statement"}
+
+func versionOf(t *testing.T, server *postgres.Server) int {
+	t.Helper()
+	rows := pgtest.Must(t, pgtest.Connect(t, server.SuperuserURL("clinic")), "SHOW server_version_num")
+	version, err := strconv.Atoi(rows[0][0])
+	require.NoError(t, err)
+	return version
+}
+
 func TestEveryPlantedFaultIsFoundAndMended(t *testing.T) {
 	server, cfg := faulty(t)
 	url := server.URL("sick", "secret", "clinic")
 	findings := examine(t, url, cfg)
 	require.ElementsMatch(t, errorsOfFaulty, named(findings, Error))
-	require.ElementsMatch(t, warningsOfFaulty, named(findings, Warning))
+	require.ElementsMatch(t, slices.DeleteFunc(slices.Clone(warningsOfFaulty), func(name string) bool {
+		return slices.Contains(since15, name) && versionOf(t, server) < 150000
+	}), named(findings, Warning))
 	for _, f := range findings {
 		require.Equal(t, f.Check+":"+f.Object, f.Name)
 		require.NotEmpty(t, f.Why)

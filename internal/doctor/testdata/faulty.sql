@@ -69,6 +69,7 @@ CREATE SEQUENCE counter;
 GRANT SELECT, UPDATE ON SEQUENCE counter TO sick;
 
 -- Privileges.
+REVOKE CREATE ON SCHEMA public FROM PUBLIC; -- as PostgreSQL 15 and later have it
 GRANT CREATE ON SCHEMA public TO sick;
 ALTER DEFAULT PRIVILEGES FOR ROLE landlord IN SCHEMA public GRANT SELECT ON TABLES TO sick;
 DO $$
@@ -76,7 +77,7 @@ BEGIN
     EXECUTE format('GRANT CREATE ON DATABASE %I TO sick', current_database());
     EXECUTE format('ALTER DATABASE %I SET search_path = public', current_database());
     IF current_setting('server_version_num')::int >= 150000 THEN
-        GRANT SET ON PARAMETER log_statement TO sick;
+        EXECUTE 'GRANT SET ON PARAMETER log_statement TO sick';
     END IF;
 END
 $$;
