@@ -8,10 +8,13 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/doctor"
 	"tenantgate/internal/pgtest"
+	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/rewrite/catalog"
 )
 
 // doctorStage is a database of one tenanted table with one error, prepared for
@@ -135,4 +138,54 @@ logins: [{user: acme, password: acme, tenant: acme}]
 	status, stdout, _ = runCommand(t, "doctor", "--config", config)
 	require.Equal(t, exitOK, status, stdout)
 	require.Contains(t, stdout, "warning not-hardened:set_config")
+}
+
+func TestFaultyDatabaseOfATenantKeepsItsClientsOutAlone(t *testing.T) {
+	c := clinic.New(t, 1)
+	server := pgtest.Server(t)
+	faulty := pgtest.Database(t, "CREATE TABLE orders (tenant_id int NOT NULL); GRANT SELECT ON orders TO PUBLIC")
+	addresses, _, _ := startProxy(t, t.TempDir(), fmt.Sprintf(`
+listen: ["127.0.0.1:0"]
+admin: {listen: "127.0.0.1:0"}
+backends: {main: {url: %q}}
+tenancy:
+  tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}
+  acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
+tenants: [{id: acme, key: "1"}, {id: globex, key: "2", database: %s}]
+logins: [{user: acme, password: a, tenant: acme}, {user: globex, password: g, tenant: globex}]
+`, c.URL(c.Policies), faulty))
+	address := addresses["clients are served"][0]
+	pgtest.Must(t, pgtest.Connect(t, "postgres://acme:a@"+address+"/"+c.Policies+"?sslmode=disable"), "TABLE patients")
+
+	url := "postgres://globex:g@" + address + "/" + faulty + "?sslmode=disable"
+	_, err := pgconn.Connect(t.Context(), url)
+	var refused *pgconn.PgError
+	require.ErrorAs(t, err, &refused)
+	require.Equal(t, "57P03", refused.Code)
+
+	// Once it is mended the next client comes in.
+	for _, f := range examined(t, server.URL(clinic.Role, clinic.Password, faulty)) {
+		for _, sql := range f.SQL {
+			require.NoError(t, server.Exec(t.Context(), faulty, sql))
+		}
+	}
+	pgtest.Must(t, pgtest.Connect(t, url), "TABLE orders")
+}
+
+// examined are the errors of a database under row-level security.
+func examined(t *testing.T, url string) (errors []doctor.Finding) {
+	t.Helper()
+	server, err := pgconn.ParseConfig(url)
+	require.NoError(t, err)
+	findings, err := doctor.Examine(t.Context(), server, doctor.Config{
+		RowSecurity: true, Catalog: catalog.Config{Setting: clinic.Setting, Column: "tenant_id"},
+	})
+	require.NoError(t, err)
+	for _, f := range findings {
+		if f.Severity == doctor.Error {
+			errors = append(errors, f)
+		}
+	}
+	require.NotEmpty(t, errors)
+	return errors
 }

@@ -58,7 +58,8 @@ func runServe(ctx context.Context, env *environment, args []string) int {
 // within drainTimeout, and clients are told.
 func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 	examiner := &examiner{cfg: cfg, log: log}
-	server, err := newServer(cfg, log, examiner)
+	// The client that comes first may give up waiting; the examination goes on.
+	server, err := newServer(cfg, log, func(_ context.Context, d proxy.Database) error { return examiner.examine(ctx, d) })
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 }
 
 // newServer makes the proxy that a configuration describes.
-func newServer(cfg *Config, log zerolog.Logger, examiner *examiner) (*proxy.Server, error) {
+func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, proxy.Database) error) (*proxy.Server, error) {
 	authenticator, err := auth.New(cfg.Auth())
 	if err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func newServer(cfg *Config, log zerolog.Logger, examiner *examiner) (*proxy.Serv
 		Explain:    cfg.Tenancy.Explain,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
-		Examine:    examiner.examine,
+		Examine:    examine,
 	})
 }
 

@@ -142,6 +142,25 @@ func TestServerVersionsAreJudged(t *testing.T) {
 	}
 }
 
+func TestForeignKeyIsMendedByTheUniqueKeyThatIsThere(t *testing.T) {
+	database := pgtest.Database(t, `
+		CREATE TABLE p (tenant_id int NOT NULL, id int UNIQUE, PRIMARY KEY (tenant_id, id));
+		CREATE TABLE c (tenant_id int NOT NULL, p int, CONSTRAINT "To p" FOREIGN KEY (p) REFERENCES p (id) ON UPDATE RESTRICT DEFERRABLE INITIALLY DEFERRED);
+		CREATE TABLE odd (tenant_id int NOT NULL REFERENCES p (id));
+		CREATE ROLE mender LOGIN PASSWORD 'secret'`)
+	t.Cleanup(func() {
+		require.NoError(t, pgtest.Server(t).Exec(context.Background(), "postgres", "DROP ROLE mender"))
+	})
+	sql := make(map[string][]string)
+	for _, f := range examine(t, pgtest.Server(t).URL("mender", "secret", database), Config{Catalog: catalog.Config{Column: "tenant_id"}}) {
+		sql[f.Name] = f.SQL
+	}
+	require.Equal(t, []string{`ALTER TABLE public.c DROP CONSTRAINT "To p", ADD CONSTRAINT "To p" ` +
+		`FOREIGN KEY (tenant_id, p) REFERENCES public.p (tenant_id, id) ON UPDATE RESTRICT DEFERRABLE INITIALLY DEFERRED`}, sql["fk-without-tenant:public.c"])
+	require.Empty(t, sql["fk-without-tenant:public.odd"], "a machine cannot tell what is meant")
+	require.Contains(t, sql, "fk-without-tenant:public.odd")
+}
+
 // A failing is a Querier that always fails.
 type failing struct{ err error }
 

@@ -16,7 +16,9 @@ var keyChecks = []check{
 				(SELECT json_agg(a.attname ORDER BY k.n) FROM unnest(f.conkey) WITH ORDINALITY AS k (attnum, n)
 					JOIN pg_attribute AS a ON a.attrelid = f.conrelid AND a.attnum = k.attnum),
 				(SELECT json_agg(a.attname ORDER BY k.n) FROM unnest(f.confkey) WITH ORDINALITY AS k (attnum, n)
-					JOIN pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = k.attnum))
+					JOIN pg_attribute AS a ON a.attrelid = f.confrelid AND a.attnum = k.attnum),
+				(SELECT json_agg((SELECT json_agg(a.attname) FROM pg_attribute AS a WHERE a.attrelid = u.conrelid AND a.attnum = ANY (u.conkey)))
+					FROM pg_constraint AS u WHERE u.conrelid = f.confrelid AND u.contype IN ('p', 'u') AND NOT u.condeferrable))
 			FROM pg_constraint AS f
 			WHERE f.contype = 'f' AND f.conparentid = 0
 			ORDER BY f.conrelid, f.conname`),
@@ -57,6 +59,7 @@ type foreignKey struct {
 	onDelete, onUpdate, match string // of pg_constraint
 	deferrable, deferred      bool
 	columns, referenced       []string
+	unique                    [][]string // unique keys of to
 	version                   int
 }
 
@@ -64,7 +67,7 @@ func findForeignKeys(p *patient, rows []row) error {
 	for _, r := range rows {
 		var from, to uint32
 		k := foreignKey{version: p.snapshot.ServerVersion}
-		if err := r.scan(&from, &to, &k.name, &k.onDelete, &k.onUpdate, &k.match, &k.deferrable, &k.deferred, &k.columns, &k.referenced); err != nil {
+		if err := r.scan(&from, &to, &k.name, &k.onDelete, &k.onUpdate, &k.match, &k.deferrable, &k.deferred, &k.columns, &k.referenced, &k.unique); err != nil {
 			return err
 		}
 		k.from, k.to = p.byOID[from], p.byOID[to]
@@ -96,14 +99,11 @@ func (k *foreignKey) withTenant() bool {
 
 // mend makes the key anew with the tenant columns, which need a unique key.
 func (k *foreignKey) mend() []string {
-	columnsWith := func(r *catalog.Relation, names []string) string {
-		return columns(append([]string{r.TenantColumn}, slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == r.TenantColumn })...))
-	}
 	if slices.Contains(k.columns, k.from.TenantColumn) || slices.Contains(k.referenced, k.to.TenantColumn) {
 		return nil // compared with something else: which one is wrong is not for a machine to say
 	}
-	target := columnsWith(k.to, k.referenced)
-	add := "FOREIGN KEY (" + columnsWith(k.from, k.columns) + ") REFERENCES " + qualified(k.to) + " (" + target + ")"
+	target := append([]string{k.to.TenantColumn}, k.referenced...)
+	add := "FOREIGN KEY (" + columns(append([]string{k.from.TenantColumn}, k.columns...)) + ") REFERENCES " + qualified(k.to) + " (" + columns(target) + ")"
 	if k.match == "f" {
 		add += " MATCH FULL"
 	}
@@ -114,10 +114,19 @@ func (k *foreignKey) mend() []string {
 	if k.deferred {
 		add += " INITIALLY DEFERRED"
 	}
-	return []string{
-		"ALTER TABLE " + qualified(k.to) + " ADD UNIQUE (" + target + ")",
-		"ALTER TABLE " + qualified(k.from) + " DROP CONSTRAINT " + quote(k.name) + ", ADD CONSTRAINT " + quote(k.name) + " " + add,
+	replace := "ALTER TABLE " + qualified(k.from) + " DROP CONSTRAINT " + quote(k.name) + ", ADD CONSTRAINT " + quote(k.name) + " " + add
+	if slices.ContainsFunc(k.unique, func(have []string) bool { return sameNames(have, target) }) {
+		return []string{replace}
 	}
+	return []string{"ALTER TABLE " + qualified(k.to) + " ADD UNIQUE (" + columns(target) + ")", replace}
+}
+
+// sameNames reports whether two lists have the same names, in any order.
+func sameNames(a, b []string) bool {
+	a, b = slices.Clone(a), slices.Clone(b)
+	slices.Sort(a)
+	slices.Sort(b)
+	return slices.Equal(a, b)
 }
 
 // action writes what follows a change. The tenant column itself is not to be
