@@ -2,7 +2,10 @@ package proxy
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -114,4 +117,46 @@ func TestWhatIsTakenFromPublicIsOutOfTheRolesReach(t *testing.T) {
 		require.Equal(t, "42501", outcome[len(outcome)-1].Code, sql)
 	}
 	pgtest.Must(t, app, "SELECT set_config('TimeZone', 'UTC', false)") // the proxy needs it
+}
+
+// allowed reads what the guard lets tenants use: the names on the allow lists
+// of a file of package rewrite.
+func allowed(t *testing.T, file string) map[string]bool {
+	t.Helper()
+	text, err := os.ReadFile("../rewrite/" + file) //nolint:gosec // a file of the repository
+	require.NoError(t, err)
+	names := make(map[string]bool)
+	listing := false
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, " ") {
+			listing = strings.HasPrefix(line, "allow")
+			continue
+		}
+		for name := range strings.FieldsSeq(line) {
+			name, _, _ = strings.Cut(name, "/")
+			names[name] = names[name] || listing
+		}
+	}
+	require.Greater(t, len(names), 100)
+	return names
+}
+
+func TestNothingThatTenantsMayUseIsTakenFromPublic(t *testing.T) {
+	c := clinic.New(t, 1)
+	app := pgtest.Connect(t, c.URL(c.Policies))
+	const builtins = `SELECT 'functions.txt', proname FROM pg_proc WHERE oid < 16384 AND has_function_privilege(oid, 'EXECUTE')
+		UNION SELECT 'relations.txt', relname FROM pg_class WHERE oid < 16384 AND relkind IN ('r', 'v') AND has_table_privilege(oid, 'SELECT')`
+	before := pgtest.Must(t, app, builtins)
+	harden(t, c, c.Policies)
+	after := pgtest.Must(t, app, builtins)
+	use := map[string]map[string]bool{"functions.txt": allowed(t, "functions.txt"), "relations.txt": allowed(t, "relations.txt")}
+	taken := 0
+	for _, object := range before {
+		if slices.ContainsFunc(after, func(other []string) bool { return slices.Equal(object, other) }) {
+			continue
+		}
+		taken++
+		require.False(t, use[object[0]][object[1]], "tenants may use %s", object[1])
+	}
+	require.Greater(t, taken, 150)
 }
