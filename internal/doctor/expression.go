@@ -19,7 +19,11 @@ const (
 
 // judgeExpression judges a condition as pg_get_expr writes it.
 func judgeExpression(expression, column, setting string) hold {
-	return judgeTokens(tokens(expression), column, setting)
+	all, ok := tokens(expression)
+	if !ok {
+		return wide // the server writes no such thing
+	}
+	return judgeTokens(all, column, setting)
 }
 
 // judgeTokens judges the terms between AND: one that holds is enough.
@@ -164,15 +168,18 @@ func split(all []string, at string) [][]string {
 }
 
 // tokens cuts an expression of the server's into words, quoted ones with their
-// quotes, and symbols. pg_catalog is left out.
-func tokens(expression string) []string {
-	var all []string
+// quotes, and symbols. pg_catalog is left out. It is false for a quote or
+// parenthesis without its other end.
+func tokens(expression string) (all []string, ok bool) {
+	var open []string
 	for rest := strings.ReplaceAll(expression, "pg_catalog.", ""); rest != ""; {
 		first, size := utf8.DecodeRuneInString(rest)
 		switch {
 		case unicode.IsSpace(first):
 		case first == '\'' || first == '"':
-			size = quotedEnd(rest, byte(first))
+			if size = quotedEnd(rest, byte(first)); size < 0 {
+				return nil, false
+			}
 		case isWord(first):
 			size = spanEnd(rest, isWord)
 		case strings.ContainsRune("()[],.;", first):
@@ -181,12 +188,32 @@ func tokens(expression string) []string {
 		default:
 			size = max(size, spanEnd(rest, func(r rune) bool { return strings.ContainsRune("+-*/<>=~!@#%^&|`?", r) }))
 		}
-		if !unicode.IsSpace(first) {
-			all = append(all, rest[:size])
+		if token := rest[:size]; !unicode.IsSpace(first) {
+			if open, ok = nest(open, token); !ok {
+				return nil, false
+			}
+			all = append(all, token)
 		}
 		rest = rest[size:]
 	}
-	return all
+	return all, len(open) == 0
+}
+
+// nest follows parentheses and brackets: open are those that have no end yet.
+func nest(open []string, token string) ([]string, bool) {
+	ends := map[string]string{")": "(", "]": "["}
+	switch token {
+	case "(", "[":
+		return append(open, token), true
+	case ")", "]":
+		last := len(open) - 1
+		if last < 0 || open[last] != ends[token] {
+			return nil, false
+		}
+		return open[:last], true
+	default:
+		return open, true
+	}
 }
 
 func isWord(r rune) bool {
@@ -201,7 +228,8 @@ func spanEnd(text string, kind func(rune) bool) int {
 	return len(text)
 }
 
-// quotedEnd is where a quoted word ends; the quote in it is written twice.
+// quotedEnd is where a quoted word ends, less than 0 if it does not; the quote
+// in it is written twice.
 func quotedEnd(text string, mark byte) int {
 	for i := 1; i < len(text); i++ {
 		if text[i] != mark {
@@ -213,5 +241,5 @@ func quotedEnd(text string, mark byte) int {
 		}
 		return i + 1
 	}
-	return len(text)
+	return -1
 }
