@@ -196,13 +196,20 @@ type faultyDatabaseError struct {
 	findings []doctor.Finding // errors that nobody acknowledged
 }
 
-// Error names all findings and what mends them.
+// shownFindings bounds how many findings an error message has.
+const shownFindings = 20
+
+// Error names the findings and what mends them.
 func (e *faultyDatabaseError) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "database %s is not served: the doctor finds %s\n", e.database.Database, plural(len(e.findings), "error"))
-	for _, f := range e.findings {
+	for i, f := range e.findings {
+		if i == shownFindings {
+			fmt.Fprintf(&text, "\nand %d more\n", len(e.findings)-i)
+			break
+		}
 		printFinding(&text, f)
 	}
-	text.WriteString("\nMend them, or accept them by name in tenancy.acknowledge; tenantgate doctor shows warnings too")
+	text.WriteString("\nMend them, or accept them by name in tenancy.acknowledge; tenantgate doctor shows them all, and warnings")
 	return text.String()
 }

@@ -172,6 +172,17 @@ logins: [{user: acme, password: a, tenant: acme}, {user: globex, password: g, te
 	pgtest.Must(t, pgtest.Connect(t, url), "TABLE orders")
 }
 
+func TestMessageOfAFaultyDatabaseIsBounded(t *testing.T) {
+	err := &faultyDatabaseError{database: &pgconn.Config{Database: "app"}}
+	for n := range shownFindings + 3 {
+		err.findings = append(err.findings, doctor.Finding{Name: fmt.Sprint("rls-off:t", n), SQL: []string{"ALTER"}})
+	}
+	require.Contains(t, err.Error(), "the doctor finds 23 errors\n")
+	require.Contains(t, err.Error(), "rls-off:t19\n")
+	require.NotContains(t, err.Error(), "rls-off:t20\n")
+	require.Contains(t, err.Error(), "and 3 more\n")
+}
+
 // examined are the errors of a database under row-level security.
 func examined(t *testing.T, url string) (errors []doctor.Finding) {
 	t.Helper()
