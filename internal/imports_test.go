@@ -18,13 +18,14 @@ const module = "tenantgate/"
 // mayImport lists, for every package, the packages of this module that it may
 // import. A package that is missing here needs a decision record.
 var mayImport = map[string][]string{
-	"cmd/tenantgate":    {"auth", "pool", "proxy", "rewrite", "rewrite/catalog", "internal/postgres"},
+	"cmd/tenantgate":    {"auth", "pool", "proxy", "rewrite", "rewrite/catalog", "internal/postgres", "internal/doctor"},
 	"proxy":             {"auth", "pool", "rewrite", "rewrite/catalog"},
 	"auth":              {},
 	"pool":              {},
 	"rewrite":           {"rewrite/catalog"},
 	"rewrite/catalog":   {},
 	"internal/postgres": {},
+	"internal/doctor":   {"pool", "rewrite/catalog"},
 	// Test kits: imported by tests and by each other alone.
 	"internal/wiretest":      {},
 	"internal/pgtest":        {"internal/postgres"},

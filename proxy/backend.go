@@ -80,6 +80,11 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 	if err := b.trust(snapshot); err != nil {
 		return nil, err
 	}
+	if s.cfg.Examine != nil {
+		if err := s.cfg.Examine(ctx, Database{Backend: b.name, Server: cfg.Pool.Server, OneTenant: at.alone}); err != nil {
+			return nil, err
+		}
+	}
 	for _, rule := range snapshot.DanglingRules() {
 		s.log.Warn().Str("backend", b.name).Str("database", b.database).Str("table", rule.String()).
 			Msg("configured table does not exist")

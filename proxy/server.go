@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
 
 	"tenantgate/auth"
@@ -40,6 +41,17 @@ type Config struct {
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
+
+	// Examine is asked about each database before it is used. An error keeps
+	// clients out, and is asked for again when the next one comes. nil: none is.
+	Examine func(context.Context, Database) error
+}
+
+// A Database is one that server connections go to.
+type Database struct {
+	Backend   string
+	Server    *pgconn.Config // of the server connections; not to be changed
+	OneTenant bool           // all its rows are one tenant's
 }
 
 // A BackendConfig is one database server as configured. Its pool's settings

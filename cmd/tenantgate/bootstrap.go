@@ -54,7 +54,7 @@ func runBootstrap(ctx context.Context, env *environment, args []string) int {
 	url := flags.String("url", "", "connect by this instead of the backend's url: as a superuser, or as the owner\nof the tables with CREATEROLE")
 	role := flags.String("role", "", "role that server connections log in as (default the user of the backend's url)")
 	apply := flags.Bool("apply", false, "run the statements, in one transaction, instead of printing them")
-	harden := flags.Bool("harden", false, "take TEMPORARY, CREATE and what row-level security does not hold for from PUBLIC too;\nother applications on the database may need that")
+	harden := flags.Bool("harden", false, "take from PUBLIC too what tenants have no need of: TEMPORARY, CREATE, privileges that policies\ndo not hold, languages, functions and views of PostgreSQL's own; takes a superuser,\nand other applications on the database may need that")
 	output := addOutputFlag(flags)
 	if _, status, done := env.parse(flags, args, 0, 0); done {
 		return status
@@ -142,6 +142,9 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 	if !request.apply || len(plan) == 0 {
 		return report, nil
 	}
+	if i := slices.IndexFunc(plan, func(d catalog.DDL) bool { return d.Superuser }); i >= 0 && !snapshot.Role.Superuser {
+		return nil, fmt.Errorf("backend %q: nothing was changed: only a superuser can run %s …, connect by --url as one", request.backend.Name, firstWords(plan[i].SQL))
+	}
 	if err := applyBootstrap(ctx, server, plan); err != nil {
 		return nil, fmt.Errorf("backend %q: nothing was changed: %w", request.backend.Name, err)
 	}
@@ -153,6 +156,12 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 		return nil, fmt.Errorf("backend %q: the statements were run and left something missing, for a start: %s", request.backend.Name, missing[0].Why)
 	}
 	return report, nil
+}
+
+// firstWords is enough of a statement to know it by.
+func firstWords(sql string) string {
+	words := strings.Fields(sql)
+	return strings.Join(words[:min(len(words), 5)], " ")
 }
 
 // planBootstrap reads the database and finds what is missing.

@@ -111,7 +111,8 @@ type Tenancy struct {
 	UnlistedShared bool
 	AllowFunctions []catalog.Name
 	DenyFunctions  []catalog.Name
-	Explain        bool // plain EXPLAIN for tenants
+	Explain        bool     // plain EXPLAIN for tenants
+	Acknowledge    []string // findings of the doctor that are accepted, by name
 }
 
 // A Tenant is an id, a key and a placement.

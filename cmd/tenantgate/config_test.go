@@ -171,7 +171,6 @@ func TestConfigurationErrors(t *testing.T) {
 var unavailableExamples = map[string]string{
 	"tenancy.seal":        "tenancy: {seal: true}",
 	"tenancy.temp_tables": "tenancy: {temp_tables: true}",
-	"tenancy.acknowledge": "tenancy: {acknowledge: [\"fk-without-tenant:public.lines\"]}",
 	"tenancy.observe":     "tenancy: {observe: true}",
 	"registry":            "registry: {backend: only, schema: tenantgate}",
 	"tenants[].schema":    "tenants: [{id: umbrella, schema: umbrella}]",

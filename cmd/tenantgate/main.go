@@ -37,6 +37,7 @@ type command struct {
 var commands = []command{
 	{"serve", "run the proxy", "", serveExample, runServe},
 	{"explain", "show what becomes of a statement for a login", "'SQL'", explainExample, runExplain},
+	{"doctor", "check a database for what would let tenants see each other", "", doctorExample, runDoctor},
 	{"bootstrap", "print or run the DDL that enforcement needs", "", bootstrapExample, runBootstrap},
 	{"passwd", "make a SCRAM-SHA-256 verifier of a password", "[user]", passwdExample, runPasswd},
 	{"health", "ask a running proxy whether it is ready", "", healthExample, runHealth},

@@ -57,7 +57,9 @@ func runServe(ctx context.Context, env *environment, args []string) int {
 // serve runs the proxy until ctx ends, then drains it: transactions may end
 // within drainTimeout, and clients are told.
 func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
-	server, err := newServer(cfg, log)
+	examiner := &examiner{cfg: cfg, log: log}
+	// The client that comes first may give up waiting; the examination goes on.
+	server, err := newServer(cfg, log, func(_ context.Context, d proxy.Database) error { return examiner.examine(ctx, d) })
 	if err != nil {
 		return err
 	}
@@ -65,6 +67,7 @@ func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 	if err := server.Open(ctx); err != nil {
 		return err
 	}
+	examiner.warnUnmatched()
 	listeners, err := listen(ctx, cfg.Listen)
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 }
 
 // newServer makes the proxy that a configuration describes.
-func newServer(cfg *Config, log zerolog.Logger) (*proxy.Server, error) {
+func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, proxy.Database) error) (*proxy.Server, error) {
 	authenticator, err := auth.New(cfg.Auth())
 	if err != nil {
 		return nil, err
@@ -128,6 +131,7 @@ func newServer(cfg *Config, log zerolog.Logger) (*proxy.Server, error) {
 		Explain:    cfg.Tenancy.Explain,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
+		Examine:    examine,
 	})
 }
 

@@ -110,6 +110,7 @@ tenancy:
   enforce: both
   setting: %s
   tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}
+  acknowledge: ["fk-cascade-without-tenant:public.invoice_lines", "role-owns:public.nothing"]
 tenants:
   - {id: acme, key: "1"}
   - {id: globex, key: "2"}
@@ -117,6 +118,8 @@ logins:
   - {user: acme_app, password: secret, tenant: acme}
 `, dir, c.URL(c.Policies), clinic.Setting))
 
+	require.Len(t, addresses["the doctor's finding is acknowledged"], 1)
+	require.Len(t, addresses["the acknowledged finding is not found"], 1)
 	tcp := addresses["clients are served"][0]
 	probe, err := http.Get("http://" + addresses["HTTP is served"][0] + "/readyz")
 	require.NoError(t, err)
@@ -172,7 +175,7 @@ func TestServeSaysWhatKeepsItFromStarting(t *testing.T) {
 		require.NoError(t, os.WriteFile(file, fmt.Appendf(nil, `
 listen: ["127.0.0.1:0"]
 backends: {main: {url: %q}}
-tenancy: {enforce: rls}
+tenancy: {enforce: rls, tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}}
 tenants: [{id: acme, key: "1"}]
 logins: [{user: acme_app, password: secret, tenant: acme}]
 `, url), 0o600))
@@ -192,6 +195,13 @@ logins: [{user: acme_app, password: secret, tenant: acme}]
 	out, code = run("postgres://nobody:wrong@127.0.0.1:1/none?sslmode=disable")
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, out, "connect")
+	out, code = run(c.URL(c.Policies))
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, out, "database "+c.Policies+" is not served: the doctor finds 1 error\n")
+	require.Contains(t, out, "error fk-cascade-without-tenant:public.invoice_lines\n  foreign key invoice_lines_invoice_id_fkey is without the tenant column")
+	require.Contains(t, out, "    ALTER TABLE public.invoice_lines DROP CONSTRAINT invoice_lines_invoice_id_fkey, ADD CONSTRAINT")
+	require.Contains(t, out, "tenancy.acknowledge")
+	require.NotContains(t, out, "clients are served")
 	out, code = run("not a url")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, out, "tenantgate.yaml:")

@@ -60,7 +60,7 @@ func (r *configReader) tenancy(v value) {
 		field{"seal", false, flag},
 		field{"temp_tables", false, flag},
 		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
-		field{"acknowledge", false, func(v value) { v.list(func(v value) { v.text() }) }},
+		field{"acknowledge", false, func(v value) { t.Acknowledge = readFindings(v) }},
 		field{"observe", false, flag},
 	)
 }
@@ -137,6 +137,26 @@ func readNames(v value) (names []catalog.Name) {
 		case !ok:
 		case slices.Contains(names, name):
 			item.problem("function %s is there twice", name)
+		default:
+			names = append(names, name)
+		}
+	})
+	return names
+}
+
+// findingName is check:object.
+var findingName = regexp.MustCompile(`^[a-z][a-z-]*:.`)
+
+// readFindings reads names of the doctor's findings, none twice.
+func readFindings(v value) (names []string) {
+	v.list(func(item value) {
+		name, ok := item.text()
+		switch {
+		case !ok:
+		case !findingName.MatchString(name):
+			item.problem("%q is no finding's name; tenantgate doctor prints them, as fk-without-tenant:public.lines", item.node.Value)
+		case slices.Contains(names, name):
+			item.problem("finding %s is there twice", name)
 		default:
 			names = append(names, name)
 		}

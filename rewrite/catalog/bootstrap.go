@@ -26,6 +26,8 @@ type BootstrapConfig struct {
 type DDL struct {
 	Why string `json:"why"` // one or several lines
 	SQL string `json:"sql"` // without a semicolon
+
+	Superuser bool `json:"superuser,omitempty"` // nobody else can run it
 }
 
 // String is the statement below its reason, as a script has it. A name in the
@@ -36,8 +38,8 @@ func (d DDL) String() string {
 
 // Bootstrap tells what is missing in the database for tenants to be kept
 // apart, in the order in which it is to be run: as one transaction, by a
-// superuser or by the owner of the tables with CREATEROLE. Nothing is missing
-// after that. s must be loaded with Config.Inspect.
+// superuser or, where no statement needs one, by the owner of the tables with
+// CREATEROLE. Nothing is missing after that. s must be loaded with Config.Inspect.
 func Bootstrap(s *Snapshot, cfg BootstrapConfig) ([]DDL, error) {
 	if s.data.inspection == nil {
 		return nil, ErrNotInspected
@@ -53,6 +55,7 @@ func Bootstrap(s *Snapshot, cfg BootstrapConfig) ([]DDL, error) {
 		return nil, err
 	}
 	p.databaseGrants()
+	p.builtinGrants()
 	p.schemaGrants()
 	for _, r := range parentsFirst(s) {
 		if err := p.relation(r); err != nil {
@@ -60,6 +63,39 @@ func Bootstrap(s *Snapshot, cfg BootstrapConfig) ([]DDL, error) {
 		}
 	}
 	p.sequenceGrants()
+	return p.plan, nil
+}
+
+// RowSecurity tells what of the policies that keep one tenanted table's rows
+// apart is missing. s must be loaded with Config.Inspect.
+func RowSecurity(s *Snapshot, cfg BootstrapConfig, r *Relation) ([]DDL, error) {
+	return planPolicies(s, cfg, r, (*planner).policies)
+}
+
+// Restriction tells what is missing for a table's policies, whatever they
+// allow, to allow a tenant's own rows alone. s must be loaded with
+// Config.Inspect.
+func Restriction(s *Snapshot, cfg BootstrapConfig, r *Relation) ([]DDL, error) {
+	return planPolicies(s, cfg, r, func(p *planner, r *Relation, k key) {
+		d := p.in.of(r.OID)
+		if slices.ContainsFunc(d.policies, func(x policy) bool { return x.name == policyName && !p.hasPolicy(d, policyName, true, k) }) {
+			p.policies(r, k) // ours has been changed
+			return
+		}
+		p.restrict(r, k)
+	})
+}
+
+func planPolicies(s *Snapshot, cfg BootstrapConfig, r *Relation, plan func(*planner, *Relation, key)) ([]DDL, error) {
+	if s.data.inspection == nil {
+		return nil, ErrNotInspected
+	}
+	p := planner{s: s, cfg: cfg, in: s.data.inspection}
+	k, err := p.key(r)
+	if err != nil {
+		return nil, err
+	}
+	plan(&p, r, k)
 	return p.plan, nil
 }
 

@@ -16,6 +16,7 @@ type inspection struct {
 	schemas   map[string]grants
 	details   map[uint32]*detail // by relation
 	indexName map[Name]bool      // names that indexes take
+	builtins  []builtin          // PostgreSQL's own that hardening is about
 }
 
 // A roleState is one role of the server.
@@ -178,6 +179,13 @@ func (n *inspection) read(row row) error {
 		}
 		d := n.of(relation)
 		d.references = append(d.references, f)
+		return nil
+	case sectionBuiltin:
+		var b builtin
+		if err := tuple(row.content, &b.kind, &b.name, &b.shown, &b.grants); err != nil {
+			return err
+		}
+		n.builtins = append(n.builtins, b)
 		return nil
 	default:
 		return fmt.Errorf("section %q is unknown", row.section)

@@ -150,15 +150,22 @@ func (p *planner) policies(r *Relation, k key) {
 		p.createPolicy(r, policyName, "", k,
 			"a tenant sees and writes its own rows; without a tenant there are none")
 	}
-	if others && !p.hasPolicy(d, confinerName, false, k) {
-		p.createPolicy(r, confinerName, " AS RESTRICTIVE", k,
-			"it has other permissive policies; whatever they allow, it must be the tenant's own")
+	if others {
+		p.restrict(r, k)
 	}
 	if !r.RowSecurity {
 		p.add(nameOf(r)+": policies count", "ALTER TABLE "+nameOf(r)+" ENABLE ROW LEVEL SECURITY")
 	}
 	if !r.ForceRLS {
 		p.add(nameOf(r)+": policies count for its owner too", "ALTER TABLE "+nameOf(r)+" FORCE ROW LEVEL SECURITY")
+	}
+}
+
+// restrict makes the restrictive policy.
+func (p *planner) restrict(r *Relation, k key) {
+	if !p.hasPolicy(p.in.of(r.OID), confinerName, false, k) {
+		p.createPolicy(r, confinerName, " AS RESTRICTIVE", k,
+			"it has other permissive policies; whatever they allow, it must be the tenant's own")
 	}
 }
 

@@ -12,7 +12,7 @@ package catalog
 // reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
-// sectionForeignKey with Config.Inspect alone.
+// sectionForeignKey, and sectionBuiltin, with Config.Inspect alone.
 const (
 	sectionServer       = "0"
 	sectionSchema       = "1"
@@ -32,6 +32,7 @@ const (
 	sectionPolicy       = "15"
 	sectionForeignKey   = "16"
 	sectionView         = "17"
+	sectionBuiltin      = "18"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of

@@ -1,0 +1,9 @@
+package doctor
+
+import (
+	"testing"
+
+	"tenantgate/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
