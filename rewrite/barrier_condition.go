@@ -23,7 +23,7 @@ func (b *barrier) condition(n *pg_query.Node, lv *queryLevel, clause conditionCl
 			b.doubt()
 		case b.known.isGuard(operand, clause, items):
 			b.nonInert, lv.nonInert = true, true
-		case clause == clauseHaving && b.aggregated(operand, lv):
+		case clause == clauseHaving && b.surelyAggregated(operand, lv):
 			b.doubt() // runs on groups of the tenant's rows
 		case len(operands) == 1 && b.onlyLocks(operand, lv):
 			b.doubt()

@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	_ "embed"
-	"regexp"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -28,6 +27,7 @@ type vettedLists struct {
 	strings map[string]bool   // functions of one text
 	clock   map[string]bool   // functions without arguments
 	sets    map[string]bool   // functions that return sets
+	fixed   map[string]bool   // types of a few bytes
 }
 
 func parseInert(list string) vettedLists {
@@ -53,6 +53,8 @@ func parseInert(list string) vettedLists {
 			v.clock = set
 		case "sets":
 			v.sets = set
+		case "fixed":
+			v.fixed = set
 		default:
 			panic("rewrite: inert.txt has a section " + s.header[0])
 		}
@@ -216,6 +218,3 @@ func wholePattern(p string) bool {
 	trimmed := strings.TrimRight(p, `\`)
 	return (len(p)-len(trimmed))%2 == 0
 }
-
-// smallInterval is an interval that leads from now to a date that exists.
-var smallInterval = regexp.MustCompile(`^-?(\d{1,3} years?|\d{1,4} (months?|mons?|weeks?|days?|hours?|minutes?|mins?|seconds?|secs?))$`)

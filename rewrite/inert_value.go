@@ -1,7 +1,7 @@
 package rewrite
 
 import (
-	_ "embed"
+	"regexp"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -313,6 +313,9 @@ func (b *barrier) call(f *pg_query.FuncCall, lv *queryLevel) (valueType, bool) {
 	}
 	return valueType{}, false
 }
+
+// smallInterval is an interval that leads from now to a date that exists.
+var smallInterval = regexp.MustCompile(`^-?(\d{1,3} years?|\d{1,4} (months?|mons?|weeks?|days?|hours?|minutes?|mins?|seconds?|secs?))$`)
 
 // clockOffset judges now() - interval '7 days' and current_date - 7. Other
 // arithmetic can overflow.
