@@ -56,9 +56,10 @@ func (c *confiner) operandTexts(root *pg_query.Node) map[*pg_query.Node]extent {
 	if i < 0 {
 		return nil
 	}
+	last := c.source.find(anchorOf(lastOperand(root)))
 	start := c.source.conditionStart(i)
 	parts := c.source.operands(start, len(all))
-	for len(parts) != len(all) { // the anchor of (a AND b) AND c is in brackets
+	for len(parts) != len(all) || parts[len(parts)-1].last < last { // the anchor of (a AND b) AND c is in brackets
 		if !c.source.punct(start-1, "(") {
 			return nil
 		}
@@ -70,6 +71,17 @@ func (c *confiner) operandTexts(root *pg_query.Node) map[*pg_query.Node]extent {
 		texts[operand] = parts[n]
 	}
 	return texts
+}
+
+// lastOperand is what comes last in a condition of ANDs and ORs.
+func lastOperand(n *pg_query.Node) *pg_query.Node {
+	for {
+		args := n.GetBoolExpr().GetArgs()
+		if len(args) == 0 {
+			return n
+		}
+		n = args[len(args)-1]
+	}
 }
 
 // anchorOf is where a token lies that is within an expression and in none of
