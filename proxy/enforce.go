@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tenantgate/rewrite"
+	"tenantgate/rewrite/catalog"
 )
 
 // An Enforcement says how rows are confined to a tenant.
@@ -62,9 +63,10 @@ const (
 )
 
 var ownStatements = map[string]string{
-	tenantStatement: "SELECT pg_catalog.set_config($1, $2, true)",
-	setStatement:    "SELECT pg_catalog.set_config($1, $2, false)",
-	showStatement:   "SELECT pg_catalog.current_setting($1)",
+	tenantStatement:  "SELECT pg_catalog.set_config($1, $2, true)",
+	setStatement:     "SELECT pg_catalog.set_config($1, $2, false)",
+	showStatement:    "SELECT pg_catalog.current_setting($1)",
+	holdingStatement: holdingQuery,
 }
 
 // key is the tenant's, or empty while none is chosen.
@@ -79,7 +81,7 @@ func (s *session) key() string {
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
 	snapshot := s.backend.catalog.Snapshot()
-	result, err := s.backend.rewriter.Rewrite(req, snapshot)
+	result, err := s.rewrite(req, snapshot)
 	var undefined *rewrite.UndefinedTableError
 	if errors.As(err, &undefined) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
@@ -87,10 +89,13 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}
 		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
-			result, err = s.backend.rewriter.Rewrite(req, newer)
+			result, err = s.rewrite(req, newer)
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := s.separateTables(result); err != nil {
 		return nil, err
 	}
 	if s.tenant == nil {
@@ -101,6 +106,32 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 		}
 	}
 	return result, nil
+}
+
+// rewrite has a text read with the session's temporary tables, if it needs
+// them: permanent ones come first, so what is understood without them means the
+// same with them.
+func (s *session) rewrite(req rewrite.Request, snapshot *catalog.Snapshot) (*rewrite.Result, error) {
+	if len(s.held.tables) == 0 || !s.held.names(req.SQL) {
+		result, err := s.backend.rewriter.Rewrite(req, snapshot)
+		if err == nil || len(s.held.tables) == 0 {
+			return result, err
+		}
+	}
+	return s.backend.rewriter.Rewrite(req, s.held.snapshot(snapshot))
+}
+
+// separateTables refuses a message in which names would mean other temporary
+// tables from one statement to the next: all of it has been read at once.
+func (s *session) separateTables(result *rewrite.Result) error {
+	for i := range max(len(result.Statements)-1, 0) {
+		st := &result.Statements[i]
+		ends := st.Kind == rewrite.KindCommit || st.Kind == rewrite.KindRollback || st.Kind == rewrite.KindRollbackTo
+		if st.Hold&rewrite.HoldTables != 0 && st.Kind != rewrite.KindDiscard || ends && len(s.held.tables) > 0 {
+			return severalStatements
+		}
+	}
+	return nil
 }
 
 // confineTransaction tells the server the tenant, for this transaction only,
