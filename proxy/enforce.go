@@ -57,6 +57,9 @@ const (
 	setStatement    = "tenantgate_set"
 	showStatement   = "tenantgate_show"
 
+	// maxTemporaryTables bounds what is asked after each change.
+	maxTemporaryTables = 1000
+
 	// staleCatalog is the age at which the catalog is read again before a name
 	// that it does not have is refused.
 	staleCatalog = 250 * time.Millisecond
@@ -124,6 +127,12 @@ func (s *session) rewrite(req rewrite.Request, snapshot *catalog.Snapshot) (*rew
 // separateTables refuses a message in which names would mean other temporary
 // tables from one statement to the next: all of it has been read at once.
 func (s *session) separateTables(result *rewrite.Result) error {
+	for i := range result.Statements {
+		if result.Statements[i].Hold&(rewrite.HoldBegins|rewrite.HoldTables) == rewrite.HoldBegins|rewrite.HoldTables &&
+			len(s.held.tables) >= maxTemporaryTables {
+			return newError("53400", "too many temporary tables", fmt.Sprintf("A session can have %d.", maxTemporaryTables))
+		}
+	}
 	for i := range max(len(result.Statements)-1, 0) {
 		st := &result.Statements[i]
 		ends := st.Kind == rewrite.KindCommit || st.Kind == rewrite.KindRollback || st.Kind == rewrite.KindRollbackTo
