@@ -115,10 +115,13 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 // them: permanent ones come first, so what is understood without them means the
 // same with them.
 func (s *session) rewrite(req rewrite.Request, snapshot *catalog.Snapshot) (*rewrite.Result, error) {
-	if len(s.held.tables) == 0 || !s.held.names(req.SQL) {
+	if len(s.held.tables) == 0 || s.held.changed || !s.held.names(req.SQL) {
 		result, err := s.backend.rewriter.Rewrite(req, snapshot)
-		if err == nil || len(s.held.tables) == 0 {
+		switch {
+		case err == nil || len(s.held.tables) == 0:
 			return result, err
+		case s.held.changed: // the transaction has failed, the server could not be asked
+			return nil, errAborted
 		}
 	}
 	return s.backend.rewriter.Rewrite(req, s.held.snapshot(snapshot))
@@ -135,8 +138,7 @@ func (s *session) separateTables(result *rewrite.Result) error {
 	}
 	for i := range max(len(result.Statements)-1, 0) {
 		st := &result.Statements[i]
-		ends := st.Kind == rewrite.KindCommit || st.Kind == rewrite.KindRollback || st.Kind == rewrite.KindRollbackTo
-		if st.Hold&rewrite.HoldTables != 0 && st.Kind != rewrite.KindDiscard || ends && len(s.held.tables) > 0 {
+		if st.Hold&rewrite.HoldTables != 0 && !ownKind(st) && s.held.concerns(st.Hold) {
 			return severalStatements
 		}
 	}

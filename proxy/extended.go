@@ -188,6 +188,9 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 		if err := s.renewTables(ctx, p); err != nil {
 			return s.refuse(err)
 		}
+		if s.held.changed { // the transaction has failed, the server could not be asked
+			return s.refuse(errAborted)
+		}
 	}
 	p, err := s.lookup(ctx, name)
 	if err != nil {

@@ -93,7 +93,7 @@ func (s *session) discard(what string, within bool) (ownAnswer, error) {
 		if s.status != 'I' || within {
 			return ownAnswer{}, newError("25001", "DISCARD ALL cannot run inside a transaction block", "")
 		}
-		if s.conn != nil {
+		if s.held.kept {
 			if err := s.unpin(); err != nil {
 				return ownAnswer{}, err
 			}

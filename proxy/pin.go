@@ -81,8 +81,10 @@ type holding struct {
 	base, over *catalog.Snapshot // over is base with tables
 }
 
-// possible reports whether there is, or may be, anything held.
-func (h *holding) possible() bool { return h.dirty }
+// concerns reports whether a statement can change what is held.
+func (h *holding) concerns(what rewrite.Hold) bool {
+	return what&rewrite.HoldBegins != 0 || what != 0 && h.dirty
+}
 
 // forget is for a connection that the session has no more.
 func (h *holding) forget() { *h = holding{version: h.version + 1} }
@@ -154,18 +156,9 @@ func (h *holding) names(sql string) bool {
 
 // noteHolding notes that a statement on its way may change what is held.
 func (s *session) noteHolding(st *rewrite.Statement) {
-	h := &s.held
-	switch st.Kind {
-	case rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo:
-		if !h.possible() {
-			return
-		}
-	default:
-		if st.Hold&rewrite.HoldBegins == 0 && (st.Hold == 0 || !h.possible()) {
-			return
-		}
+	if h := &s.held; h.concerns(st.Hold) {
+		h.changed, h.unsettled, h.dirty = true, true, true
 	}
-	h.changed, h.unsettled, h.dirty = true, true, true
 }
 
 // knowHolding learns what is held before a text is read, if that may have

@@ -73,6 +73,11 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.endGroup()
 	}
 	result, err := s.confineText(ctx, rewrite.Request{SQL: sql})
+	if err != nil && s.server.cfg.TempTables {
+		if parts := rewrite.Parts(sql); s.changesTables(parts) {
+			return s.oneByOne(ctx, parts)
+		}
+	}
 	if err != nil {
 		return s.refuseSimple(err)
 	}

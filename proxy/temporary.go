@@ -35,3 +35,99 @@ func (s *session) renewTables(ctx context.Context, p *prepared) error {
 	p.described = false
 	return nil
 }
+
+// changesTables reports whether names may mean other temporary tables behind a
+// statement that is not the last.
+func (s *session) changesTables(parts []rewrite.Part) bool {
+	for i := range max(len(parts)-1, 0) {
+		if what := parts[i].Hold; what&rewrite.HoldTables != 0 && s.held.concerns(what) {
+			return true
+		}
+	}
+	return false
+}
+
+// oneByOne runs the statements of a simple query that cannot be read all at
+// once: names may mean other temporary tables from one to the next. They go as
+// messages of the extended protocol, in one group, so that they are one
+// transaction as those of a Query are.
+func (s *session) oneByOne(ctx context.Context, parts []rewrite.Part) error {
+	for _, part := range parts {
+		if ok, err := s.knowHolding(); err != nil {
+			return err
+		} else if !ok {
+			break
+		}
+		st, err := s.confinePart(ctx, part.SQL)
+		if err != nil {
+			return s.refuseSimple(err)
+		}
+		s.sendStatement(st)
+		if err := s.flushGroup(); err != nil {
+			return err
+		}
+		if s.conn == nil || s.skipping {
+			break
+		}
+		if controlsTransaction(st.Kind) { // the status is not known before a Sync
+			s.send = appendBare(s.send, 'S')
+			s.push(request{await: awaitSync, reply: replySkip})
+			if err := s.exchange(); err != nil {
+				return err
+			}
+		}
+		if s.conn == nil || s.erred {
+			break
+		}
+	}
+	return s.endGroup()
+}
+
+func controlsTransaction(kind rewrite.Kind) bool {
+	switch kind {
+	case rewrite.KindBegin, rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo:
+		return true
+	default:
+		return false
+	}
+}
+
+// confinePart reads one statement of a simple query, and gets a server
+// connection for it.
+func (s *session) confinePart(ctx context.Context, sql string) (*rewrite.Statement, error) {
+	result, err := s.confineText(ctx, rewrite.Request{SQL: sql})
+	if err != nil {
+		return nil, err
+	}
+	st := &result.Statements[0]
+	if translated(st) || ownKind(st) {
+		return nil, severalStatements
+	}
+	if err := st.CheckKey(s.key()); err != nil {
+		return nil, err
+	}
+	return st, s.lease(ctx)
+}
+
+// sendStatement sends one statement of a simple query by messages of the
+// extended protocol, which are answered as the Query would be.
+func (s *session) sendStatement(st *rewrite.Statement) {
+	if needsTenant(st.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
+		s.confineTransaction()
+	}
+	p := &prepared{unnamed: true, statement: st, key: s.key()}
+	s.send = appendParse(s.send, "", st.Text.SQL(p.key), nil)
+	s.push(request{await: awaitParse, reply: replySkip, about: p})
+	s.conn.Unnamed = nil
+	s.send = appendBindText(s.send, "")
+	s.push(request{await: awaitBind, reply: replySkip, about: p})
+	s.send = appendTarget(s.send, 'D', 'P', "")
+	s.push(request{await: awaitDescribePortal, about: p, rowsOnly: true})
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitExecute, about: p})
+	s.send = appendTarget(s.send, 'C', 'P', "")
+	s.push(request{await: awaitClose, reply: replySkip})
+	delete(s.portals, "")
+	delete(s.ownPortals, "")
+	s.noteEffect(st)
+}
