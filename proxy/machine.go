@@ -50,7 +50,7 @@ type request struct {
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
-	cut      bool      // awaitQuery: more of the client's message follows if it succeeds
+	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	upkeep   bool      // the session's own care for its connection: a failure is not the client's
@@ -193,6 +193,7 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 	for i := range m.outstanding {
 		if m.outstanding[i].await == awaitSync {
 			lost, m.outstanding = m.outstanding[:i], m.outstanding[i:]
+			m.erred = m.erred || m.outstanding[0].cut
 			return failed, lost, nil
 		}
 	}

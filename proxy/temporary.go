@@ -108,26 +108,3 @@ func (s *session) confinePart(ctx context.Context, sql string) (*rewrite.Stateme
 	}
 	return st, s.lease(ctx)
 }
-
-// sendStatement sends one statement of a simple query by messages of the
-// extended protocol, which are answered as the Query would be.
-func (s *session) sendStatement(st *rewrite.Statement) {
-	if needsTenant(st.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
-		s.confineTransaction()
-	}
-	p := &prepared{unnamed: true, statement: st, key: s.key()}
-	s.send = appendParse(s.send, "", st.Text.SQL(p.key), nil)
-	s.push(request{await: awaitParse, reply: replySkip, about: p})
-	s.conn.Unnamed = nil
-	s.send = appendBindText(s.send, "")
-	s.push(request{await: awaitBind, reply: replySkip, about: p})
-	s.send = appendTarget(s.send, 'D', 'P', "")
-	s.push(request{await: awaitDescribePortal, about: p, rowsOnly: true})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute, about: p})
-	s.send = appendTarget(s.send, 'C', 'P', "")
-	s.push(request{await: awaitClose, reply: replySkip})
-	delete(s.portals, "")
-	delete(s.ownPortals, "")
-	s.noteEffect(st)
-}
