@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"slices"
+
 	"tenantgate/rewrite"
 )
 
@@ -9,6 +11,13 @@ import (
 // that would. The tenant's setting is such messages, so a simple query that
 // begins a transaction becomes a group of the extended protocol there.
 const serverGroups = 180000
+
+// needsGroup reports whether a piece that begins a transaction has to be a
+// group. One with parameters, which nobody binds, fails as a Query does.
+func (b *backend) needsGroup(p *piece) bool {
+	return b.catalog.Snapshot().ServerVersion >= serverGroups &&
+		!slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Params > 0 })
+}
 
 // sendGroup runs one piece that begins a transaction as a group. more is that
 // of sendPiece.

@@ -154,7 +154,7 @@ func (s *session) translate(ctx context.Context, st *rewrite.Statement, sql stri
 // sendPiece runs one piece. more tells that another follows if it succeeds, so
 // its ReadyForQuery is not yet the client's.
 func (s *session) sendPiece(p *piece, more bool) error {
-	if p.confine && s.status == 'I' && s.backend.catalog.Snapshot().ServerVersion >= serverGroups {
+	if p.confine && s.status == 'I' && s.backend.needsGroup(p) {
 		return s.sendGroup(p, more)
 	}
 	if p.confine && s.status != 'E' {

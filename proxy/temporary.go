@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 
 	"tenantgate/rewrite"
 )
@@ -100,8 +101,11 @@ func (s *session) confinePart(ctx context.Context, sql string) (*rewrite.Stateme
 		return nil, err
 	}
 	st := &result.Statements[0]
-	if translated(st) || ownKind(st) {
+	switch {
+	case translated(st) || ownKind(st):
 		return nil, severalStatements
+	case st.Params > 0:
+		return nil, newError("42P02", fmt.Sprintf("there is no parameter $%d", st.Params), "")
 	}
 	if err := st.CheckKey(s.key()); err != nil {
 		return nil, err

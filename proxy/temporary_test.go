@@ -157,6 +157,7 @@ var temporaryMessages = [][]string{
 	{"CREATE TEMP TABLE a (x int); SELECT 1", "DISCARD TEMP; TABLE a", "SELECT 1; TABLE a"},
 	{"BEGIN ISOLATION LEVEL SERIALIZABLE; CREATE TEMP TABLE a ON COMMIT DROP AS SELECT max(id) FROM patients; TABLE a; COMMIT; TABLE a"},
 	{"CREATE TEMP TABLE a (x int); COMMIT; TABLE a; ROLLBACK"},
+	{"CREATE TEMP TABLE a (x int); SELECT $1 FROM a", "SELECT $1", "SELECT 1; SELECT name FROM patients WHERE id = $1", "TABLE a"},
 }
 
 func TestMessageOfSeveralStatementsSeesItsTemporaryTables(t *testing.T) {

@@ -45,7 +45,7 @@ type Result struct {
 type Statement struct {
 	Kind      Kind
 	Text      Template
-	Params    int        // parameters that the client must bind (Extended)
+	Params    int        // parameters that the client must bind; a simple query with any fails
 	Keys      []Key      // parameters that the proxy binds after the client's (Extended)
 	Checks    []Check    // what must hold for the tenant's key before the statement runs
 	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
@@ -193,9 +193,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		s.Arguments, err = executeArguments(v.ExecuteStmt, cat, place{sql: src.sql, offset: part.start})
 		return s, err
 	}
-	if req.Extended {
-		s.Params = max(len(req.ParamOIDs), src.highestParam())
-	}
+	s.Params = max(len(req.ParamOIDs), src.highestParam())
 	// COPY takes no parameters.
 	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
 	c := newConfiner(&r.config, cat, src, k)
@@ -221,7 +219,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if k.params {
 		s.Keys = k.result()
 	}
-	if s.Params+len(s.Keys) > maxParams {
+	if req.Extended && s.Params+len(s.Keys) > maxParams {
 		return Statement{}, &UnsupportedError{
 			Rule: ruleParameterLimit,
 			Node: fmt.Sprintf("a statement with %d parameters", s.Params),
