@@ -59,6 +59,8 @@ func TestAuditTakesNothingButTemporaryTablesForTheSessions(t *testing.T) {
 		"CREATE TABLE t AS SELECT 1", "SELECT 1 INTO t", "SELECT 1 INTO public.t", "CREATE MATERIALIZED VIEW pg_temp.t AS SELECT 1",
 		"CREATE TEMP TABLE t AS EXECUTE x", "CREATE TEMP TABLE t AS SELECT * FROM public.orders",
 		"CREATE TEMP TABLE t AS SELECT * FROM public.orders WHERE orders.tenant_id = '2'::pg_catalog.int4",
+		"CREATE TEMP TABLE t AS SELECT * FROM public.orders WHERE orders.tenant_id = '1'::pg_catalog.int4 AND (1 / id = 1)",
+		"SELECT * INTO TEMP t FROM public.orders WHERE orders.tenant_id = '1'::pg_catalog.int4 AND (1 / id = 1)",
 		"SELECT * INTO TEMP t FROM public.orders", "SELECT * FROM scratch", "INSERT INTO scratch VALUES (1)",
 		"CREATE TEMP TABLE t () INHERITS (public.orders)", "CREATE TEMP TABLE t PARTITION OF public.events DEFAULT",
 		"CREATE TEMP TABLE t (LIKE public.secrets)", "CREATE TEMP TABLE t (LIKE pg_class)", "CREATE TEMP TABLE t (LIKE public.open_orders)",
