@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -397,4 +399,83 @@ func TestPinnedSessionIsLimitedByTheTenantsShare(t *testing.T) {
 	pgtest.Must(t, g.tenant("2"), "SELECT count(*) FROM patients")
 	require.Equal(t, 2, g.pool().Stat().Leased)
 	require.Equal(t, "temporary tables, cursors with hold", (pinTemporary | pinCursor).String())
+}
+
+// pinnedWork is what one client does: state that pins, made and left in one
+// way or another, and rows that must be its tenant's.
+func pinnedWork(ctx context.Context, url, key string, random *rand.Rand) error {
+	conn, err := pgconn.Connect(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	only := func(sql string) error {
+		results, err := conn.Exec(ctx, sql).ReadAll()
+		if err != nil {
+			return fmt.Errorf("%s: %w", sql, err)
+		}
+		for _, r := range results {
+			for _, row := range r.Rows {
+				if string(row[0]) != key {
+					return fmt.Errorf("%s: a row of tenant %s", sql, row[0])
+				}
+			}
+		}
+		return nil
+	}
+	steps := []string{
+		"CREATE TEMP TABLE scratch AS SELECT tenant_id FROM patients", "SELECT tenant_id FROM scratch",
+		"SELECT p.tenant_id FROM patients p, scratch LIMIT 3", "DECLARE held CURSOR WITH HOLD FOR SELECT tenant_id FROM patients",
+		"FETCH 2 FROM held", "SELECT tenant_id FROM patients", "FETCH 2 FROM held",
+	}
+	inside := random.IntN(2) == 0
+	if inside {
+		steps = append([]string{"BEGIN"}, steps...)
+	}
+	for _, sql := range steps[:1+random.IntN(len(steps))] {
+		if err := only(sql); err != nil {
+			return err
+		}
+	}
+	switch random.IntN(4) {
+	case 0:
+		return conn.Conn().Close() // without a word
+	case 1:
+		if inside {
+			return only("ROLLBACK")
+		}
+		return only("DISCARD ALL")
+	case 2:
+		return only("DROP TABLE IF EXISTS scratch")
+	default:
+		return nil
+	}
+}
+
+func TestTenantsWhoPinAndLeaveSeeNothingOfEachOther(t *testing.T) {
+	c := clinic.New(t, 3)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, tempTables(2))
+			var clients sync.WaitGroup
+			for n := range 6 {
+				clients.Go(func() {
+					random := rand.New(rand.NewPCG(1, uint64(n))) //nolint:gosec // the same every time
+					for range 12 {
+						key := c.Keys[random.IntN(len(c.Keys))]
+						if err := pinnedWork(t.Context(), g.url("tenant"+key), key, random); err != nil {
+							t.Errorf("tenant %s: %v", key, err)
+						}
+					}
+				})
+			}
+			clients.Wait()
+			eventually(t, func() bool { return g.pool().Stat().Leased == 0 }, "still pinned")
+			for range 2 {
+				conn := g.tenant("1")
+				pgtest.Must(t, conn, "BEGIN") // so that the next one gets the other connection
+				require.Equal(t, [][]string{{"0"}}, pgtest.Must(t, conn, "SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()"))
+			}
+		})
+	}
 }
