@@ -170,12 +170,12 @@ func TestConfigurationErrors(t *testing.T) {
 
 // unavailableExamples ask for what unavailable lists.
 var unavailableExamples = map[string]string{
-	"tenancy.seal":        "tenancy: {seal: true}",
-	"tenancy.observe":     "tenancy: {observe: true}",
-	"registry":            "registry: {backend: only, schema: tenantgate}",
-	"tenants[].schema":    "tenants: [{id: umbrella, schema: umbrella}]",
-	"tenants[].limits":    "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
-	"logins[].console":    "logins: [{user: ops, password: p, operator: true, console: true}]",
+	"tenancy.seal":     "tenancy: {seal: true}",
+	"tenancy.observe":  "tenancy: {observe: true}",
+	"registry":         "registry: {backend: only, schema: tenantgate}",
+	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
+	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
+	"logins[].console": "logins: [{user: ops, password: p, operator: true, console: true}]",
 }
 
 func TestWhatIsNotAvailableIsRefused(t *testing.T) {
