@@ -20,7 +20,9 @@ type prepared struct {
 	shared    *pool.Statement
 	key       string // the tenant's, for positions
 	described bool
-	types     []uint32 // of the client's parameters, once described for EXECUTE
+	types     []uint32        // of the client's parameters, once described for EXECUTE
+	request   rewrite.Request // what the client sent, if it names temporary tables
+	tables    uint64          // the version of these that it was read with
 }
 
 var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, needs no tenant
@@ -50,6 +52,9 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if name != "" && s.statements[name] != nil {
 		return s.refuse(newError("42P05", fmt.Sprintf("prepared statement %q already exists", name), ""))
 	}
+	if ok, err := s.knowHolding(); !ok {
+		return err
+	}
 	result, err := s.confineText(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
 	if err != nil {
 		return s.refuse(err)
@@ -70,6 +75,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 			})
 		}
 	}
+	s.noteTables(p, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
 	p.shared = s.backend.statements.get(text, withKeys(oids, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuse(err)
@@ -174,6 +180,17 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	}
 	if portal != "" && s.ownPortals[portal] != nil {
 		return s.refuse(portalExists(portal))
+	}
+	if p := s.statements[name]; p != nil && p.statement.Temporary {
+		if ok, err := s.knowHolding(); !ok {
+			return err
+		}
+		if err := s.renewTables(ctx, p); err != nil {
+			return s.refuse(err)
+		}
+		if s.held.changed { // the transaction has failed, the server could not be asked
+			return s.refuse(errAborted)
+		}
 	}
 	p, err := s.lookup(ctx, name)
 	if err != nil {

@@ -188,7 +188,7 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 
 // ownRow reads a row that the proxy asked for.
 func (s *session) ownRow(req request, body []byte) error {
-	if req.await != awaitTenant && req.await != awaitSetting {
+	if req.await != awaitTenant && req.await != awaitSetting && req.await != awaitHolding {
 		return nil
 	}
 	value, err := onlyColumn(body)
@@ -198,6 +198,8 @@ func (s *session) ownRow(req request, body []byte) error {
 	switch {
 	case req.await == awaitTenant && value != req.value:
 		return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
+	case req.await == awaitHolding:
+		return s.held.take(value)
 	case req.await == awaitSetting:
 		s.settings[req.value] = value
 		s.conn.Settings[req.value] = value
@@ -247,6 +249,9 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 		}
 	}
 	s.conn.Reported[name] = value
+	if s.cleaning {
+		return drop, nil, nil
+	}
 	if name == "session_authorization" || s.reported[name] == value {
 		return drop, nil, nil
 	}

@@ -39,6 +39,7 @@ type Config struct {
 	LoginTimeout time.Duration // from accept to the end of authentication; 15s
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
+	TempTables   bool          // let tenants have temporary tables
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
 
@@ -107,12 +108,15 @@ func New(cfg Config) (*Server, error) {
 		Confine:            cfg.Enforce != RLS,
 		RequireRowSecurity: cfg.Enforce != Rewrite,
 		Explain:            cfg.Explain,
+		TempTables:         cfg.TempTables,
 		CacheBytes:         cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{
+		Setting: cfg.Setting, Explain: cfg.Explain, TempTables: cfg.TempTables, CacheBytes: cfg.CacheBytes,
+	})
 	if err != nil {
 		return nil, err
 	}

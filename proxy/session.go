@@ -52,6 +52,8 @@ type session struct {
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
 	confined   bool                  // this transaction's server connection carries the tenant
+	held       holding               // what the server connection has of the session
+	cleaning   bool                  // DISCARD ALL is under way: what it makes the server report is not the client's
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
 	ownPortals map[string]*ownPortal // of this transaction, not on the server
@@ -87,13 +89,13 @@ func (s *session) run(ctx context.Context) error {
 // proxy ends the wait.
 func (s *session) next() (typ byte, body []byte, err error) {
 	if s.in.buffered() {
-		if s.conn == nil && s.isDraining() {
+		if s.between() && s.isDraining() {
 			return 0, nil, errDraining
 		}
 		return s.in.next()
 	}
 	s.mu.Lock()
-	s.waiting = s.conn == nil
+	s.waiting = s.between()
 	drained := s.waiting && s.draining
 	s.mu.Unlock()
 	if drained {
@@ -102,7 +104,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	typ, body, err = s.in.next()
 	s.mu.Lock()
 	s.waiting = false
-	drained = s.draining && s.conn == nil
+	drained = s.draining && s.between()
 	s.mu.Unlock()
 	if drained {
 		return 0, nil, errDraining
@@ -147,6 +149,7 @@ func (s *session) message(ctx context.Context, typ byte, body []byte) error {
 // the client wants it. A failure is one of the statement, not of the session.
 func (s *session) lease(ctx context.Context) error {
 	if s.conn != nil {
+		s.held.kept = false
 		return nil
 	}
 	if s.tenant == nil {
@@ -265,12 +268,24 @@ func (s *session) settled() error {
 		s.destroy()
 		return nil
 	}
+	if kept, err := s.settleHolding(); kept || err != nil || s.conn == nil {
+		return err
+	}
+	s.release()
+	return nil
+}
+
+// between reports whether no transaction or group of messages is under way.
+func (s *session) between() bool { return s.conn == nil || s.held.kept }
+
+// release gives the leased server connection back to the pool.
+func (s *session) release() {
 	s.mu.Lock()
 	c := s.conn
 	s.conn = nil
 	s.mu.Unlock()
+	s.held.forget()
 	s.backend.pool.Release(c)
-	return nil
 }
 
 // destroy closes the leased server connection.
@@ -281,6 +296,7 @@ func (s *session) destroy() {
 	s.mu.Unlock()
 	s.send = s.send[:0]
 	s.confined = false
+	s.held.forget()
 	clear(s.portals)
 	clear(s.ownPortals)
 	clear(s.touched)
@@ -289,10 +305,10 @@ func (s *session) destroy() {
 	}
 }
 
-// abandon ends what the session holds: an unfinished transaction dies with its
+// abandon ends what the session has: an unfinished transaction dies with its
 // server connection.
 func (s *session) abandon() {
-	s.destroy()
+	s.leave()
 	_ = s.client.Close()
 }
 

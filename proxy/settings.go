@@ -95,6 +95,9 @@ func quoteName(name string) string {
 
 // chooseTenant switches between the tenants of a login, between transactions.
 func (s *session) chooseTenant(id string) error {
+	if s.held.kept {
+		return newError("55006", "the tenant cannot be changed while the session has "+s.held.reasons.String(), "Send DISCARD ALL first.")
+	}
 	if s.status != 'I' || s.conn != nil {
 		return newError("25001", "SET "+tenantParameter+" cannot run inside a transaction block", "")
 	}

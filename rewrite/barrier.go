@@ -150,6 +150,8 @@ func (b *barrier) statement(n *pg_query.Node) {
 		b.statement(v.DeclareCursorStmt.Query)
 	case *pg_query.Node_ExplainStmt:
 		b.statement(v.ExplainStmt.Query)
+	case *pg_query.Node_CreateTableAsStmt:
+		b.statement(v.CreateTableAsStmt.Query)
 	default:
 		b.part(n, nil, nil)
 	}

@@ -20,7 +20,9 @@ type confiner struct {
 
 	splices     []splice
 	checks      []Check
-	copyIn      *CopyIn // what COPY FROM STDIN is turned into
+	copyIn      *CopyIn              // what COPY FROM STDIN is turned into
+	into        *pg_query.SelectStmt // the statement itself, if its rows go into a temporary table
+	temporary   bool                 // temporary tables are named
 	bound       []boundValue
 	resolved    map[*pg_query.RangeVar]*catalog.Relation // what names mean; common table expressions are missing
 	unqualified map[*pg_query.RangeVar]bool              // names that the client wrote without a schema

@@ -16,15 +16,16 @@ import (
 // operators, types, run-time parameters. Relations are resolved and refused by
 // the confiner, which runs in every enforcement too.
 type guard struct {
-	setting string // the tenant setting, folded
-	explain bool   // Config.Explain
+	setting    string // the tenant setting, folded
+	explain    bool   // Config.Explain
+	tempTables bool   // Config.TempTables
 }
 
 func newGuard(config *Config) (*guard, error) {
 	if config.Setting == "" {
 		return nil, errors.New("no name of the tenant setting")
 	}
-	return &guard{setting: foldASCII(config.Setting), explain: config.Explain}, nil
+	return &guard{setting: foldASCII(config.Setting), explain: config.Explain, tempTables: config.TempTables}, nil
 }
 
 // check refuses a statement, or tells what kind it is. name is that of
@@ -44,10 +45,16 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 		if name, ok, err := w.setConfig(raw.Stmt); ok || err != nil {
 			return KindSet, name, err
 		}
+		if err := w.selectInto(v.SelectStmt); err != nil {
+			return 0, "", err
+		}
 		return KindQuery, "", w.statement(raw.Stmt)
 	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt,
 		*pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
 		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_IndexStmt, *pg_query.Node_DropStmt,
+		*pg_query.Node_TruncateStmt, *pg_query.Node_VacuumStmt:
+		return KindQuery, "", w.temporary(raw.Stmt)
 	case *pg_query.Node_ExplainStmt:
 		return KindQuery, "", w.explain(raw.Stmt, v.ExplainStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made

@@ -23,6 +23,7 @@ type Config struct {
 	Confine            bool   // add tenant predicates (enforce: rewrite, both)
 	RequireRowSecurity bool   // refuse tenanted tables without RLS (enforce: rls, both)
 	Explain            bool   // let plain EXPLAIN through: its estimates tell of other tenants' rows
+	TempTables         bool   // tenants may have temporary tables; pg_temp must be last in search_path
 	CacheBytes         int64  // bound of the cache of results; 0 means a default
 }
 
@@ -44,7 +45,7 @@ type Result struct {
 type Statement struct {
 	Kind      Kind
 	Text      Template
-	Params    int        // parameters that the client must bind (Extended)
+	Params    int        // parameters that the client must bind; a simple query with any fails
 	Keys      []Key      // parameters that the proxy binds after the client's (Extended)
 	Checks    []Check    // what must hold for the tenant's key before the statement runs
 	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
@@ -52,6 +53,8 @@ type Statement struct {
 	Prepare   *Prepare   // KindPrepare, which has no Text
 	Arguments []Argument // KindExecute, which has none either
 	Value     string     // KindSet: the value, if it is a single constant
+	Hold      Hold       // what it does to state that outlives the transaction
+	Temporary bool       // it names temporary tables
 }
 
 // Kind says what a statement does to its session and transaction.
@@ -181,7 +184,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if err != nil {
 		return Statement{}, err
 	}
-	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt)}
+	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt), Hold: holdOf(raw.Stmt)}
 	switch v := raw.Stmt.Node.(type) { // neither is sent
 	case *pg_query.Node_PrepareStmt:
 		s.Prepare, err = r.prepare(v.PrepareStmt, cat, src, raw)
@@ -190,9 +193,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		s.Arguments, err = executeArguments(v.ExecuteStmt, cat, place{sql: src.sql, offset: part.start})
 		return s, err
 	}
-	if req.Extended {
-		s.Params = max(len(req.ParamOIDs), src.highestParam())
-	}
+	s.Params = max(len(req.ParamOIDs), src.highestParam())
 	// COPY takes no parameters.
 	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
 	c := newConfiner(&r.config, cat, src, k)
@@ -218,7 +219,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if k.params {
 		s.Keys = k.result()
 	}
-	if s.Params+len(s.Keys) > maxParams {
+	if req.Extended && s.Params+len(s.Keys) > maxParams {
 		return Statement{}, &UnsupportedError{
 			Rule: ruleParameterLimit,
 			Node: fmt.Sprintf("a statement with %d parameters", s.Params),
@@ -228,7 +229,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if err := c.viewReferences(raw.Stmt); err != nil {
 		return Statement{}, err
 	}
-	s.Checks = c.checks
+	s.Checks, s.Temporary = c.checks, c.temporary
 	text, tree, err := r.prove(c, part, raw.Stmt)
 	if err != nil {
 		return Statement{}, err
@@ -260,6 +261,9 @@ func declaredWith(oids []uint32, params int, k *keys) []uint32 {
 // dispatch confines a statement by its kind. The guard has refused the kinds
 // that are not here; should it know more than this, they are refused now.
 func (c *confiner) dispatch(n *pg_query.Node) error {
+	if s := n.GetSelectStmt(); s.GetIntoClause() != nil && c.config.TempTables && isTemporaryName(s.IntoClause.Rel) {
+		c.into = s
+	}
 	switch v := n.GetNode().(type) {
 	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt,
 		*pg_query.Node_MergeStmt:
@@ -270,6 +274,9 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.declareCursor(v.DeclareCursorStmt)
 	case *pg_query.Node_ExplainStmt:
 		return c.explain(v.ExplainStmt)
+	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_IndexStmt, *pg_query.Node_DropStmt,
+		*pg_query.Node_TruncateStmt, *pg_query.Node_VacuumStmt:
+		return c.temporaryStatement(n)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
 		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:

@@ -49,4 +49,7 @@ const (
 	ruleSampleMethod           = "sample.method"
 	ruleRelationSystem         = "relation.system"
 	ruleNodeUnlisted           = "node.unlisted"
+
+	ruleTemporaryForm = "temporary.form"
+	ruleTemporaryName = "temporary.name"
 )

@@ -10,8 +10,12 @@ import (
 // operations. Tables that are plain items of the FROM clause take their
 // predicate in WHERE, those below joins in a filter join.
 func (c *confiner) selectStmt(s *pg_query.SelectStmt, outer *scope) error {
-	if s.IntoClause != nil {
-		return c.refusal(ruleSelectInto, "SELECT INTO", "Create the table as the operator.", s.IntoClause.GetRel().GetLocation())
+	if s.IntoClause != nil && s != c.into {
+		hint := "Create the table as the operator."
+		if c.config.TempTables {
+			hint = hintTemporary
+		}
+		return c.refusal(ruleSelectInto, "SELECT INTO", hint, s.IntoClause.GetRel().GetLocation())
 	}
 	sc, err := c.with(s.WithClause, outer)
 	if err != nil {

@@ -155,6 +155,9 @@ func (g *guard) discard(s *pg_query.DiscardStmt, at place) (Kind, string, error)
 	case pg_query.DiscardMode_DISCARD_SEQUENCES:
 		return KindDiscard, "sequences", nil
 	case pg_query.DiscardMode_DISCARD_TEMP:
+		if g.tempTables {
+			return KindQuery, "", nil // the server has them
+		}
 		return KindDiscard, "temp", nil
 	default:
 		return 0, "", &UnsupportedError{Rule: ruleStatementUnknown, Node: "this DISCARD", Position: at.position()}

@@ -64,7 +64,6 @@ func TestStatementsThatAreNoTenantsAreRefused(t *testing.T) {
 			"COPY orders TO '/tmp/x'", "COPY orders FROM '/etc/passwd'", "COPY orders TO PROGRAM 'cat'", "COPY (SELECT 1) TO '/tmp/x'",
 			"COPY orders FROM PROGRAM 'cat'",
 		},
-		ruleCursorHold: {"DECLARE c CURSOR WITH HOLD FOR SELECT 1"},
 	} {
 		for _, sql := range statements {
 			cat := guardCatalog()

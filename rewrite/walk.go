@@ -79,6 +79,11 @@ func (w *walk) statement(n *pg_query.Node) error {
 	if err := w.node(n); err != nil {
 		return err
 	}
+	return w.finish()
+}
+
+// finish decides what all of a statement together tells.
+func (w *walk) finish() error {
 	if w.tables && len(w.catalogOnly) > 0 {
 		return w.forbidFunction(ruleFunctionCatalogOnly, &w.catalogOnly[0],
 			"The function may be called alone, or over system catalogs, in a statement without other relations.")

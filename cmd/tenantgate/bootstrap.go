@@ -111,6 +111,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 		Role:          request.role,
 		NoRowSecurity: cfg.Tenancy.Enforce == proxy.Rewrite,
 		Harden:        request.harden,
+		TempTables:    cfg.Tenancy.TempTables,
 	}
 	if prepare.Role == "" {
 		prepare.Role = app.User

@@ -112,6 +112,7 @@ type Tenancy struct {
 	AllowFunctions []catalog.Name
 	DenyFunctions  []catalog.Name
 	Explain        bool     // plain EXPLAIN for tenants
+	TempTables     bool     // temporary tables for tenants
 	Acknowledge    []string // findings of the doctor that are accepted, by name
 }
 
@@ -168,6 +169,7 @@ func (c *Config) Rewrite() rewrite.Config {
 		Confine:            c.Tenancy.Enforce != proxy.RLS,
 		RequireRowSecurity: c.Tenancy.Enforce != proxy.Rewrite,
 		Explain:            c.Tenancy.Explain,
+		TempTables:         c.Tenancy.TempTables,
 	}
 }
 

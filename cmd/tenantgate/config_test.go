@@ -52,7 +52,7 @@ tenancy:
   unlisted: shared
   functions: {allow: [public.my_report, Slugify], deny: [pg_catalog.now]}
   seal: false
-  temp_tables: false
+  temp_tables: true
   explain: true
   acknowledge: []
   observe: false
@@ -90,6 +90,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		AllowFunctions: []catalog.Name{{Schema: "public", Name: "my_report"}, {Name: "slugify"}},
 		DenyFunctions:  []catalog.Name{{Schema: "pg_catalog", Name: "now"}},
 		Explain:        true,
+		TempTables:     true,
 	}, cfg.Tenancy)
 	require.Equal(t, []Tenant{
 		{ID: "acme", Key: "1", Backend: "main"},
@@ -106,7 +107,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		{User: "migrator", Password: "hush", Operator: true, URL: "postgres://owner:hush@127.0.0.1:5432/app"},
 	}, cfg.Logins)
 
-	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true, Explain: true}, cfg.Rewrite())
+	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true, Explain: true, TempTables: true}, cfg.Rewrite())
 	require.Equal(t, cfg.Tenancy.Tables, cfg.Catalog().Tables)
 	require.Equal(t, "tenant_id", cfg.Catalog().Column)
 	pools := cfg.Pools()
@@ -169,13 +170,12 @@ func TestConfigurationErrors(t *testing.T) {
 
 // unavailableExamples ask for what unavailable lists.
 var unavailableExamples = map[string]string{
-	"tenancy.seal":        "tenancy: {seal: true}",
-	"tenancy.temp_tables": "tenancy: {temp_tables: true}",
-	"tenancy.observe":     "tenancy: {observe: true}",
-	"registry":            "registry: {backend: only, schema: tenantgate}",
-	"tenants[].schema":    "tenants: [{id: umbrella, schema: umbrella}]",
-	"tenants[].limits":    "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
-	"logins[].console":    "logins: [{user: ops, password: p, operator: true, console: true}]",
+	"tenancy.seal":     "tenancy: {seal: true}",
+	"tenancy.observe":  "tenancy: {observe: true}",
+	"registry":         "registry: {backend: only, schema: tenantgate}",
+	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
+	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
+	"logins[].console": "logins: [{user: ops, password: p, operator: true, console: true}]",
 }
 
 func TestWhatIsNotAvailableIsRefused(t *testing.T) {

@@ -58,7 +58,7 @@ func (r *configReader) tenancy(v value) {
 			}
 		}},
 		field{"seal", false, flag},
-		field{"temp_tables", false, flag},
+		field{"temp_tables", false, func(v value) { t.TempTables, _ = v.boolean() }},
 		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
 		field{"acknowledge", false, func(v value) { t.Acknowledge = readFindings(v) }},
 		field{"observe", false, flag},

@@ -55,7 +55,7 @@ func (p *planner) relationGrants(r *Relation) {
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read and write it")
 	case Shared:
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read it")
-	case Denied, System, Derived:
+	case Denied, System, Derived, Temporary:
 	}
 	keep, why := want, nameOf(r)+": the role needs no more"
 	switch {

@@ -7,8 +7,12 @@ import (
 const (
 	schemaCatalog     = "pg_catalog"
 	schemaInformation = "information_schema"
-	schemaTemp        = "pg_temp"
+	schemaTemp        = SchemaTemporary
 )
+
+// SchemaTemporary is what every session calls the schema of its temporary
+// relations.
+const SchemaTemporary = "pg_temp"
 
 // lastVersion is the version that was given out last in this process.
 var lastVersion atomic.Uint64
@@ -50,6 +54,7 @@ type Snapshot struct {
 	columns   map[string]bool
 	denied    map[Name]bool
 	path      []string // SearchPath with pg_catalog where the server searches it
+	temporary map[string]*Relation
 }
 
 // New indexes data, which the Snapshot owns from now on.
@@ -100,14 +105,18 @@ func New(data Data) *Snapshot {
 
 // Lookup finds a relation by the name in a statement, folded as SQL folds it.
 // With schema "" it is the one that the server would find: pg_catalog first
-// unless the search path names it elsewhere. Temporary relations are unknown
-// here, so the search path must have pg_temp last, as SearchPathSetting does.
+// unless the search path names it elsewhere. Temporary relations come last, so
+// the search path must have pg_temp last, as SearchPathSetting does.
 func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 	name, ok := s.clip(name)
 	if !ok {
 		return nil, false
 	}
 	if schema != "" {
+		if schema == schemaTemp {
+			r, found := s.temporary[name]
+			return r, found
+		}
 		schema, ok = s.clip(schema)
 		r, found := s.relations[Name{schema, name}]
 		return r, found && ok
@@ -117,7 +126,28 @@ func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 			return r, true
 		}
 	}
-	return nil, false
+	r, found := s.temporary[name]
+	return r, found
+}
+
+// WithTemporary returns a Snapshot that has one session's temporary tables as
+// well. They count neither among Relations nor for HasColumn, which is about
+// what no tenant can choose.
+func (s *Snapshot) WithTemporary(tables []Relation) *Snapshot {
+	with := *s
+	with.Version = lastVersion.Add(1)
+	with.temporary = make(map[string]*Relation, len(tables))
+	for i := range tables {
+		with.temporary[tables[i].Name] = &tables[i]
+	}
+	return &with
+}
+
+// BuiltinType reports whether pg_catalog has a type of that name, row types of
+// its relations among them.
+func (s *Snapshot) BuiltinType(name string) bool {
+	name, _ = s.clip(name)
+	return s.builtin[name]
 }
 
 // Relations are all relations, as they are in Data: loaded ones in order of
