@@ -56,6 +56,9 @@ const (
 	setStatement    = "tenantgate_set"
 	showStatement   = "tenantgate_show"
 
+	// dumpName is the application_name by which pg_dump says who it is.
+	dumpName = "pg_dump"
+
 	// staleCatalog is the age at which the catalog is read again before a name
 	// that it does not have is refused.
 	staleCatalog = 250 * time.Millisecond
@@ -64,7 +67,7 @@ const (
 var ownStatements = map[string]string{
 	tenantStatement: "SELECT pg_catalog.set_config($1, $2, true)",
 	setStatement:    "SELECT pg_catalog.set_config($1, $2, false)",
-	showStatement:   "SELECT pg_catalog.current_setting($1)",
+	showStatement:   "SELECT pg_catalog.current_setting($1, true)",
 }
 
 // key is the tenant's, or empty while none is chosen.
@@ -78,8 +81,9 @@ func (s *session) key() string {
 // confineText has a client's text guarded and, if so configured, rewritten. A
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
+	req.Dump = s.settings["application_name"] == dumpName
 	snapshot := s.backend.catalog.Snapshot()
-	result, err := s.backend.rewriter.Rewrite(req, snapshot)
+	result, err := s.backend.rewriter.Rewrite(req, snapshot.Seen(s.path))
 	var undefined *rewrite.UndefinedTableError
 	if errors.As(err, &undefined) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
@@ -87,7 +91,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}
 		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
-			result, err = s.backend.rewriter.Rewrite(req, newer)
+			result, err = s.backend.rewriter.Rewrite(req, newer.Seen(s.path))
 		}
 	}
 	if err != nil {

@@ -191,6 +191,9 @@ func (s *session) ownRow(req request, body []byte) error {
 	if req.await != awaitTenant && req.await != awaitSetting {
 		return nil
 	}
+	if req.await == awaitSetting && isNullRow(body) {
+		return nil // the server has no such parameter
+	}
 	value, err := onlyColumn(body)
 	if err != nil {
 		return err
@@ -201,9 +204,15 @@ func (s *session) ownRow(req request, body []byte) error {
 	case req.await == awaitSetting:
 		s.settings[req.value] = value
 		s.conn.Settings[req.value] = value
+		if req.value == searchPath {
+			s.path = value
+		}
 	}
 	return nil
 }
+
+// isNullRow reports whether a row is one NULL.
+func isNullRow(body []byte) bool { return string(body) == "\x00\x01\xff\xff\xff\xff" }
 
 func onlyColumn(body []byte) (string, error) {
 	if len(body) < 6 || binary.BigEndian.Uint16(body) != 1 || int(int32(binary.BigEndian.Uint32(body[2:]))) != len(body)-6 {

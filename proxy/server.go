@@ -112,7 +112,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, OneTenant: true, CacheBytes: cfg.CacheBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type session struct {
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
 	ownPortals map[string]*ownPortal // of this transaction, not on the server
+	path       string                // what search_path is set to in this transaction; "" is the role's own
 	settings   map[string]string     // run-time parameters the client set, by lower-case name
 	initial    map[string]string     // those of its start-up packet
 	reported   map[string]string     // ParameterStatus as the client knows it

@@ -172,8 +172,7 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 	case rewrite.KindCommit, rewrite.KindRollback:
 		s.confined = false
 	case rewrite.KindSet, rewrite.KindReset:
-		s.touch(st.Name)
-		s.confined = s.confined && !resetsAll(st)
+		s.noteSetting(st)
 	default: // nothing that outlives the statement
 	}
 }

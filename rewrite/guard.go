@@ -18,13 +18,15 @@ import (
 type guard struct {
 	setting string // the tenant setting, folded
 	explain bool   // Config.Explain
+
+	policies bool // Config.RequireRowSecurity
 }
 
 func newGuard(config *Config) (*guard, error) {
 	if config.Setting == "" {
 		return nil, errors.New("no name of the tenant setting")
 	}
-	return &guard{setting: foldASCII(config.Setting), explain: config.Explain}, nil
+	return &guard{setting: foldASCII(config.Setting), explain: config.Explain, policies: config.RequireRowSecurity}, nil
 }
 
 // check refuses a statement, or tells what kind it is. name is that of
@@ -50,6 +52,8 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 		return KindQuery, "", w.statement(raw.Stmt)
 	case *pg_query.Node_ExplainStmt:
 		return KindQuery, "", w.explain(raw.Stmt, v.ExplainStmt)
+	case *pg_query.Node_LockStmt:
+		return KindQuery, "", g.lockTable(raw.Stmt, at)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
 		*pg_query.Node_ConstraintsSetStmt, // ends with the transaction
 		*pg_query.Node_UnlistenStmt:       // nobody listens

@@ -48,5 +48,6 @@ const (
 	ruleTypeUnlisted           = "type.unlisted"
 	ruleSampleMethod           = "sample.method"
 	ruleRelationSystem         = "relation.system"
+	ruleDumpDefinitions        = "dump.definitions"
 	ruleNodeUnlisted           = "node.unlisted"
 )

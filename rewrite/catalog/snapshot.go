@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -8,6 +11,10 @@ const (
 	schemaCatalog     = "pg_catalog"
 	schemaInformation = "information_schema"
 	schemaTemp        = "pg_temp"
+
+	// emptyPath is the search_path in which pg_catalog alone is found. pg_temp
+	// must not be the first, which would be where things are made.
+	emptyPath = "pg_catalog, pg_temp"
 )
 
 // lastVersion is the version that was given out last in this process.
@@ -50,6 +57,9 @@ type Snapshot struct {
 	columns   map[string]bool
 	denied    map[Name]bool
 	path      []string // SearchPath with pg_catalog where the server searches it
+
+	once     sync.Once
+	pathless *Snapshot
 }
 
 // New indexes data, which the Snapshot owns from now on.
@@ -118,6 +128,57 @@ func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 		}
 	}
 	return nil, false
+}
+
+// PinnedPath returns the value of run-time parameter search_path that a session
+// is given when it asks for these schemas, and whether it may ask for them: for
+// those of the role's own path, or for none. Both have pg_temp last, and in
+// neither can another schema come before pg_catalog that does not now.
+func (s *Snapshot) PinnedPath(schemas []string) (setting string, ok bool) {
+	own, _ := splitIdentifiers(s.SearchPathSetting)
+	own, schemas = withoutLast(own), withoutLast(schemas)
+	switch {
+	case s.path[0] != schemaCatalog:
+		return "", false // the role's path reads names otherwise than any other would
+	case len(schemas) == 0, len(schemas) == 1 && schemas[0] == schemaCatalog:
+		return emptyPath, true
+	case slices.Equal(schemas, own), slices.Equal(schemas, s.data.SearchPath):
+		return s.SearchPathSetting, true
+	default:
+		return "", false
+	}
+}
+
+// withoutLast leaves out what ends a path and finds nothing that has a name of
+// its own: temporary schemas, and the empty name of SET search_path = ”.
+func withoutLast(path []string) []string {
+	for len(path) > 0 && (path[len(path)-1] == "" || strings.HasPrefix(path[len(path)-1], schemaTemp)) {
+		path = path[:len(path)-1]
+	}
+	return path
+}
+
+// PinnedPathOf is PinnedPath of a list as set_config takes it.
+func (s *Snapshot) PinnedPathOf(list string) (setting string, ok bool) {
+	schemas, ok := splitIdentifiers(list)
+	if !ok {
+		return "", false
+	}
+	return s.PinnedPath(schemas)
+}
+
+// Seen is the snapshot as a session sees it whose search_path PinnedPath gave:
+// the same, or one in which names without a schema are pg_catalog's alone.
+func (s *Snapshot) Seen(setting string) *Snapshot {
+	if setting != emptyPath {
+		return s
+	}
+	s.once.Do(func() {
+		data := s.data
+		data.SearchPath = nil
+		s.pathless = New(data)
+	})
+	return s.pathless
 }
 
 // Relations are all relations, as they are in Data: loaded ones in order of
