@@ -131,6 +131,9 @@ func (w *walk) funcCall(f *pg_query.FuncCall) error {
 	if c.name == "current_setting" && (c.schema == "" || c.schema == schemaCatalog) {
 		return w.currentSetting(f, &c)
 	}
+	if c.name == nextval && (c.schema == "" || c.schema == schemaCatalog) {
+		return w.nextval(f, &c)
+	}
 	return w.call(&c)
 }
 
