@@ -74,10 +74,10 @@ type reader struct {
 	relations []rawRelation
 	views     map[uint32]*View
 	feeds     map[uint32][]uint32 // tables whose columns a sequence fills
-	schemas   map[string]bool // those that exist: does the role have USAGE?
-	path      string          // run-time parameter search_path
-	types     map[uint32]Type // one copy of the names of each column type
-	inspect   *inspection     // nil without Config.Inspect
+	schemas   map[string]bool     // those that exist: does the role have USAGE?
+	path      string              // run-time parameter search_path
+	types     map[uint32]Type     // one copy of the names of each column type
+	inspect   *inspection         // nil without Config.Inspect
 }
 
 // A rawRelation is a Relation before it is classified.
@@ -85,8 +85,8 @@ type rawRelation struct {
 	Relation
 	parents []uint32
 	feeds   []uint32 // of a sequence: the tables whose columns it fills
-	owned   bool // by the role that reads
-	ruled   bool // its class is a rule's, its own or its parents'
+	owned   bool     // by the role that reads
+	ruled   bool     // its class is a rule's, its own or its parents'
 }
 
 // build makes a classified Snapshot of the rows.

@@ -23,8 +23,10 @@ CREATE SEQUENCE hibernate_sequence;
 CREATE TABLE kept (id serial, tenant_id int NOT NULL);
 `))
 	rules := []TableRule{
-		{Name: Name{Name: "flags"}, Class: SharedReadWrite}, {Name: Name{Name: "countries"}, Class: Shared},
-		{Name: Name{Name: "hibernate_sequence"}, Class: SharedReadWrite}, {Name: Name{Name: "kept_id_seq"}, Class: Denied},
+		{Name: Name{Name: "flags"}, Class: SharedReadWrite},
+		{Name: Name{Name: "countries"}, Class: Shared},
+		{Name: Name{Name: "hibernate_sequence"}, Class: SharedReadWrite},
+		{Name: Name{Name: "kept_id_seq"}, Class: Denied},
 	}
 	drawable := func(cfg Config) []string {
 		var names []string
