@@ -8,9 +8,9 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
-// Some statements about run-time parameters are sent in words of the proxy's
-// own: those that set search_path, to the only values it may have, and the way
-// in which pg_dump sets a parameter that older servers do not have.
+// Some statements are sent in words of the proxy's own: those that set
+// search_path, to the only values it may have; the way in which pg_dump sets a
+// parameter that older servers do not have; and how it asks for sequences.
 
 const (
 	searchPath = "search_path"
@@ -31,6 +31,9 @@ func (r *Rewriter) ownText(req Request, cat *catalog.Snapshot, src *source, raw 
 		}
 		if s, ok = selectPath(v.SelectStmt, cat); !ok {
 			s, ok = selectKinds(v.SelectStmt, cat.ServerVersion)
+		}
+		if !ok && req.Dump {
+			s, ok = dumpedSequences(raw.Stmt)
 		}
 	}
 	if ok && req.Extended {
@@ -112,6 +115,18 @@ func selectKinds(v *pg_query.SelectStmt, serverVersion int) (Statement, bool) {
 		s.Kind, s.Name = KindSet, relationKinds
 	}
 	return s, true
+}
+
+// dumpedSequences reads the one statement by which pg_dump 18 asks for the
+// values of all sequences. It gets none, and dumps no sequence of a tenant.
+func dumpedSequences(n *pg_query.Node) (Statement, bool) {
+	const columns = "SELECT seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle, "
+	stmts, err := parse(columns + "last_value, is_called FROM pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) ORDER BY seqrelid")
+	if err != nil || !equalTrees(stmts[0].Stmt, n) {
+		return Statement{}, false
+	}
+	return Statement{Text: newTemplate("SELECT seqrelid, pg_catalog.format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, "+
+		"seqcache, seqcycle, NULL::pg_catalog.int8 AS last_value, NULL::pg_catalog.bool AS is_called FROM pg_catalog.pg_sequence ORDER BY seqrelid", nil)}, true
 }
 
 // hasRelationKinds reports whether a server has the parameter, which came with

@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -220,7 +221,7 @@ func TestSearchPathIsTheRolesOwnOrEmpty(t *testing.T) {
 	}
 }
 
-func TestPgDumpSetsAParameterByWayOfPgSettings(t *testing.T) {
+func TestStatementsOfPgDumpThatAreSentInOtherWords(t *testing.T) {
 	const sql = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'"
 	for version, kind := range map[int]Kind{150007: KindQuery, 150008: KindSet, 140012: KindQuery, 170000: KindSet} {
 		cat := catalog.New(catalog.Data{ServerVersion: version})
@@ -228,6 +229,14 @@ func TestPgDumpSetsAParameterByWayOfPgSettings(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, kind, result.Statements[0].Kind, version)
 	}
+	const sequences = "SELECT seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle, " +
+		"last_value, is_called FROM pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) ORDER BY seqrelid;"
+	requireRefused(t, "function.sequence", strings.TrimSuffix(sequences, ";"))
+	result, err := newRewriter(t, Config{Confine: true}).Rewrite(Request{SQL: sequences, Dump: true}, guardCatalog())
+	require.NoError(t, err)
+	require.NotContains(t, result.Statements[0].Text.SQL("1"), "pg_get_sequence_data")
+	_, err = newRewriter(t, Config{}).Rewrite(Request{SQL: "SELECT pg_get_sequence_data('s')", Dump: true}, guardCatalog())
+	require.Error(t, err)
 	for _, other := range []string{
 		"SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'row_security'",
 		"SELECT set_config(name, 'view', false) FROM pg_settings",
