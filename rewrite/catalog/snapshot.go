@@ -59,7 +59,8 @@ type Snapshot struct {
 	path      []string // SearchPath with pg_catalog where the server searches it
 
 	once     sync.Once
-	pathless *Snapshot
+	pathless *Snapshot // what Seen returns for emptyPath
+	full     *Snapshot // of a pathless one: what it was made of
 }
 
 // New indexes data, which the Snapshot owns from now on.
@@ -135,6 +136,9 @@ func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 // those of the role's own path, or for none. Both have pg_temp last, and in
 // neither can another schema come before pg_catalog that does not now.
 func (s *Snapshot) PinnedPath(schemas []string) (setting string, ok bool) {
+	if s.full != nil {
+		return s.full.PinnedPath(schemas)
+	}
 	own, _ := splitIdentifiers(s.SearchPathSetting)
 	own, schemas = withoutLast(own), withoutLast(schemas)
 	switch {
@@ -177,6 +181,7 @@ func (s *Snapshot) Seen(setting string) *Snapshot {
 		data := s.data
 		data.SearchPath = nil
 		s.pathless = New(data)
+		s.pathless.full = s
 	})
 	return s.pathless
 }
