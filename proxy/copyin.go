@@ -52,6 +52,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(true)
 	s.copied = 0
 	s.ensure(c.one)
 	if err := s.flushGroup(); err != nil { // what is wrong with the table shows before any row

@@ -55,6 +55,7 @@ const (
 	tenantStatement = "tenantgate_tenant"
 	setStatement    = "tenantgate_set"
 	showStatement   = "tenantgate_show"
+	forgetStatement = "tenantgate_sequences"
 
 	// dumpName is the application_name by which pg_dump says who it is.
 	dumpName = "pg_dump"
@@ -67,6 +68,7 @@ const (
 var ownStatements = map[string]string{
 	tenantStatement: "SELECT pg_catalog.set_config($1, $2, true)",
 	setStatement:    "SELECT pg_catalog.set_config($1, $2, false)",
+	forgetStatement: "DISCARD SEQUENCES",
 	showStatement:   "SELECT pg_catalog.current_setting($1, true)",
 }
 

@@ -50,6 +50,7 @@ type request struct {
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
 	cut      bool      // awaitQuery: more of the client's message follows if it succeeds
+	forgets  bool      // awaitExecute: the server forgets sequences
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	upkeep   bool      // of settle and readBack: a failure is not the client's

@@ -153,6 +153,7 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	case 'D':
 		err = s.ownRow(req, body)
 	case 'C':
+		s.drawn = s.drawn || req.forgets
 		if req.copied {
 			err = s.countInserted(body)
 		}
@@ -272,6 +273,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	}
+	s.drawing = s.drawn // if it was among what is passed over
 	failed, lost, err := s.failed()
 	if err != nil {
 		return drop, nil, err

@@ -51,6 +51,8 @@ type session struct {
 	machine
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
+	drawing    bool                  // this transaction's server connection has been told to forget sequences
+	drawn      bool                  // and it has
 	confined   bool                  // this transaction's server connection carries the tenant
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
@@ -247,7 +249,7 @@ func (s *session) settled() error {
 	if s.status != 'I' {
 		return nil
 	}
-	s.confined = false
+	s.confined, s.drawing, s.drawn = false, false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	if s.conn == nil {
@@ -281,7 +283,7 @@ func (s *session) destroy() {
 	s.conn = nil
 	s.mu.Unlock()
 	s.send = s.send[:0]
-	s.confined = false
+	s.confined, s.drawing, s.drawn = false, false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	clear(s.touched)

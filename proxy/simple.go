@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"tenantgate/rewrite"
@@ -86,7 +87,11 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.flush()
 	}
 	for i := range result.Statements {
-		if err := result.Statements[i].CheckKey(s.key()); err != nil {
+		err := result.Statements[i].CheckKey(s.key())
+		if err == nil {
+			err = s.checkSequences(&result.Statements[i])
+		}
+		if err != nil {
 			return s.refuseSimple(err)
 		}
 	}
@@ -147,6 +152,7 @@ func (s *session) sendPiece(p *piece, more bool) error {
 	if p.confine && s.status != 'E' {
 		s.confineTransaction()
 	}
+	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil
 	s.send = appendQuery(s.send, p.sql())
 	s.push(request{await: awaitQuery, text: &p.sentText, cut: more})

@@ -2,16 +2,27 @@ package rewrite
 
 import (
 	pg_query "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"tenantgate/rewrite/catalog"
 )
 
-// nextval is let through where it cannot tell of rows that are not the
-// tenant's: it runs once for each row of a statement's result, or of what the
+// nextval, currval and lastval are let through where they cannot tell of rows
+// that are not the tenant's: they run once for each row of a statement's result, or of what the
 // statement writes, never for rows that a condition goes over.
+
+// A SequenceUse is what a statement does with sequences. What currval and
+// lastval answer is on the server connection, which has had other sessions
+// before: they may be asked for what the same transaction has taken.
+type SequenceUse struct {
+	Draws bool // it may take numbers
+	State bool // it asks for those that were taken: currval, lastval
+}
 
 const (
 	nextval              = "nextval"
+	currval              = "currval"
+	lastval              = "lastval"
 	ruleFunctionSequence = "function.sequence"
 )
 
@@ -81,18 +92,29 @@ func (w *walk) drawingBelow(n *pg_query.Node) {
 	})
 }
 
-// nextval decides about a call of nextval.
-func (w *walk) nextval(f *pg_query.FuncCall, c *call) error {
+// draws notes a statement that may take numbers by defaults.
+func draws(w *walk, _ protoreflect.ProtoMessage) (bool, error) {
+	w.uses.Draws = true
+	return false, nil
+}
+
+// sequence decides about a call of nextval, currval or lastval.
+func (w *walk) sequence(f *pg_query.FuncCall, c *call) error {
+	args := 1
+	if c.name == lastval {
+		args = 0
+	}
 	switch {
-	case plainCall(f) != nextval || len(f.Args) != 1 || !w.drawable(f.Args[0]):
+	case plainCall(f) != c.name || len(f.Args) != args || args > 0 && !w.drawable(f.Args[0]):
 		return w.forbidFunction(ruleFunctionSequence, c, "The sequence has to be a constant name, and one that fills a column of a table "+
 			"that tenants write; the operator can list others as shared-rw.")
 	case !w.draws[f]:
 		return w.forbidFunction(ruleFunctionSequence, c, "It may stand in the outermost target list, in VALUES or SELECT of an INSERT, "+
 			"and in SET of an UPDATE.")
-	default:
-		return w.builtin(c)
 	}
+	w.uses.Draws = w.uses.Draws || c.name == nextval
+	w.uses.State = w.uses.State || c.name != nextval
+	return w.builtin(c)
 }
 
 // drawable reports whether an expression is the constant name of a sequence of

@@ -36,6 +36,7 @@ func TestNextvalIsCalledWhereItRunsForRowsOfTheResult(t *testing.T) {
 		"SELECT nextval('ticket_seq') FROM generate_series(1, 3)", "SELECT id, 1 + nextval('ticket_seq')::int4 FROM tickets WHERE price > 3 ORDER BY 1 LIMIT 2",
 		"VALUES (nextval('ticket_seq'))", "INSERT INTO tickets (id) VALUES (nextval('ticket_seq')), (1) RETURNING id",
 		"INSERT INTO tickets (id, price) SELECT nextval('ticket_seq'), price FROM tickets", "UPDATE tickets SET id = nextval('ticket_seq') WHERE price = 1",
+		"SELECT currval('ticket_seq')", "SELECT lastval()", "INSERT INTO tickets (id) VALUES (currval('ticket_seq'))",
 		"WITH t AS (INSERT INTO tickets (id) VALUES (nextval('ticket_seq')) RETURNING id) SELECT * FROM t",
 		"WITH t AS (UPDATE tickets SET id = nextval('ticket_seq') RETURNING id) DELETE FROM tickets WHERE id IN (SELECT id FROM t)",
 	}
@@ -50,7 +51,7 @@ func TestNextvalIsCalledWhereItRunsForRowsOfTheResult(t *testing.T) {
 		"UPDATE tickets SET id = (SELECT @)", "INSERT INTO tickets (id) VALUES (1) RETURNING @", "INSERT INTO tickets (id) SELECT 1 WHERE @ > 0",
 		"INSERT INTO tickets (id) SELECT @ UNION ALL SELECT 1", "INSERT INTO tickets (id) VALUES (1) ON CONFLICT (id) DO UPDATE SET id = @",
 		"MERGE INTO tickets t USING (VALUES (1)) v (a) ON true WHEN NOT MATCHED THEN INSERT (id) VALUES (@)", "DECLARE c CURSOR FOR SELECT @",
-		"COPY (SELECT @) TO STDOUT", "SELECT currval('ticket_seq')", "SELECT lastval()", "SELECT setval('ticket_seq', 1)", "SELECT ('ticket_seq'::regclass).nextval",
+		"COPY (SELECT @) TO STDOUT", "SELECT 1 WHERE lastval() > 0", "SELECT currval('audit_seq')", "SELECT lastval(1)", "SELECT setval('ticket_seq', 1)", "SELECT ('ticket_seq'::regclass).nextval",
 	}
 	for _, config := range []Config{{RequireRowSecurity: true}, {Confine: true}} {
 		r := newRewriter(t, config)

@@ -29,18 +29,25 @@ func newGuard(config *Config) (*guard, error) {
 	return &guard{setting: foldASCII(config.Setting), explain: config.Explain, policies: config.RequireRowSecurity}, nil
 }
 
-// check refuses a statement, or tells what kind it is. name is that of
-// Statement.Name. src is the whole text that the statement is part of.
-func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, err error) {
+// check refuses a statement, or tells what kind it is and what it does with
+// sequences. name is that of Statement.Name. src is the whole text that the
+// statement is part of.
+func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, uses SequenceUse, err error) {
 	first, end := src.statement(raw)
 	at := place{sql: src.sql}
 	if first < len(src.tokens) {
 		at.offset = src.tokens[first].start
 	}
 	if err := checkNumbers(src, first, end, cat.ServerVersion); err != nil {
-		return 0, "", err
+		return 0, "", SequenceUse{}, err
 	}
 	w := &walk{g: g, cat: cat, place: at}
+	kind, name, err = g.decide(raw, w)
+	return kind, name, w.uses, err
+}
+
+func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, err error) {
+	at := w.place
 	switch v := raw.Stmt.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
 		if name, ok, err := w.setConfig(raw.Stmt); ok || err != nil {

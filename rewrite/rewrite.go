@@ -46,10 +46,11 @@ type Result struct {
 type Statement struct {
 	Kind      Kind
 	Text      Template
-	Params    int        // parameters that the client must bind (Extended)
-	Keys      []Key      // parameters that the proxy binds after the client's (Extended)
-	Checks    []Check    // what must hold for the tenant's key before the statement runs
-	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
+	Params    int     // parameters that the client must bind (Extended)
+	Keys      []Key   // parameters that the proxy binds after the client's (Extended)
+	Checks    []Check // what must hold for the tenant's key before the statement runs
+	Name      string  // run-time parameter of KindSet, KindReset, KindShow: lower case
+	Sequences SequenceUse
 	Copy      *CopyIn    // of COPY FROM STDIN, which has no Text
 	Prepare   *Prepare   // KindPrepare, which has no Text
 	Arguments []Argument // KindExecute, which has none either
@@ -182,11 +183,11 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if s, ok := r.ownText(req, cat, src, raw); ok {
 		return s, nil
 	}
-	kind, name, err := r.guard.check(raw, cat, src)
+	kind, name, uses, err := r.guard.check(raw, cat, src)
 	if err != nil {
 		return Statement{}, err
 	}
-	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt)}
+	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt), Sequences: uses}
 	switch v := raw.Stmt.Node.(type) { // neither is sent
 	case *pg_query.Node_PrepareStmt:
 		s.Prepare, err = r.prepare(req, v.PrepareStmt, cat, src, raw)

@@ -14,6 +14,7 @@ type walk struct {
 	cat *catalog.Snapshot
 	place
 
+	uses        SequenceUse
 	draws       map[*pg_query.FuncCall]bool // calls in places where nextval is harmless
 	catalogOnly []call                      // calls that want nothing but system catalogs in the statement
 	tables      bool                        // the statement names relations that are no system catalogs
@@ -43,8 +44,8 @@ func init() { // not a literal: the methods refer to nodes
 	nodes = map[protoreflect.Name]node{
 		"Node": passes,
 
-		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": passes, "DeleteStmt": passes,
-		"MergeStmt": passes, "MergeWhenClause": passes,
+		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": draws, "DeleteStmt": passes,
+		"MergeStmt": draws, "MergeWhenClause": passes,
 		"CopyStmt": passes, "DeclareCursorStmt": passes,
 		"IntoClause": passes, // refused by who resolves relations
 		"WithClause": passes, "CommonTableExpr": check((*walk).commonTableExpr), "CTESearchClause": passes, "CTECycleClause": passes,

@@ -224,7 +224,7 @@ func (c *classifier) denyOpenParents(i int) {
 
 // draw decides whether tenants may take numbers of a sequence: of one that is
 // listed as shared-rw, or that fills a column of a table that they may write
-// and is not listed. Sequences of identity columns are no names of anybody's.
+// and is not listed.
 func (c *classifier) draw(i int) {
 	r := &c.relations[i]
 	if r.Kind != 'S' || r.Class == System {

@@ -153,7 +153,7 @@ SELECT 19, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog
 		SELECT pg_catalog.json_agg(d.refobjid::pg_catalog.int8 ORDER BY d.refobjid) FROM pg_catalog.pg_depend AS d
 		WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid
 			AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-			AND d.deptype OPERATOR(pg_catalog.=) 'a'
+			AND d.deptype OPERATOR(pg_catalog.=) ANY ('{a,i}'::pg_catalog."char"[])
 		), (
 		SELECT pg_catalog.json_agg(a.adrelid::pg_catalog.int8 ORDER BY a.adrelid) FROM pg_catalog.pg_depend AS d
 		JOIN pg_catalog.pg_attrdef AS a ON a.oid OPERATOR(pg_catalog.=) d.objid

@@ -40,7 +40,7 @@ CREATE TABLE kept (id serial, tenant_id int NOT NULL);
 		}
 		return names
 	}
-	require.Equal(t, []string{"both_seq", "flags_id_seq", "hibernate_sequence", "orders_id_seq", "owned_seq"},
+	require.Equal(t, []string{"both_seq", "flags_id_seq", "hibernate_sequence", "orders_id_seq", "orders_line_seq", "owned_seq"},
 		drawable(Config{Column: "tenant_id", Tables: rules}))
 	require.Contains(t, drawable(Config{Column: "tenant_id", Tables: rules, OneTenant: true}), "alone_seq")
 	require.NotContains(t, drawable(Config{Column: "tenant_id", Tables: rules, OneTenant: true}), "kept_id_seq")
