@@ -64,6 +64,7 @@ tenancy:
   enforce: both
   setting: %s
   tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}
+  acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
 tenants: [{id: acme, key: "1"}]
 logins: [{user: acme_app, password: secret, tenant: acme}]
 `, c.URL(c.Policies), clinic.Setting))
