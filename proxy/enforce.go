@@ -56,6 +56,10 @@ const (
 	tenantStatement = "tenantgate_tenant"
 	setStatement    = "tenantgate_set"
 	showStatement   = "tenantgate_show"
+	forgetStatement = "tenantgate_sequences"
+
+	// dumpName is the application_name by which pg_dump says who it is.
+	dumpName = "pg_dump"
 
 	// maxTemporaryTables bounds what is asked after each change.
 	maxTemporaryTables = 1000
@@ -68,7 +72,8 @@ const (
 var ownStatements = map[string]string{
 	tenantStatement:  "SELECT pg_catalog.set_config($1, $2, true)",
 	setStatement:     "SELECT pg_catalog.set_config($1, $2, false)",
-	showStatement:    "SELECT pg_catalog.current_setting($1)",
+	showStatement:    "SELECT pg_catalog.current_setting($1, true)",
+	forgetStatement:  "DISCARD SEQUENCES",
 	holdingStatement: holdingQuery,
 }
 
@@ -83,8 +88,9 @@ func (s *session) key() string {
 // confineText has a client's text guarded and, if so configured, rewritten. A
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
+	req.Dump = s.settings["application_name"] == dumpName
 	snapshot := s.backend.catalog.Snapshot()
-	result, err := s.rewrite(req, snapshot)
+	result, err := s.rewrite(req, snapshot.Seen(s.path))
 	var undefined *rewrite.UndefinedTableError
 	if errors.As(err, &undefined) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
@@ -92,7 +98,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}
 		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
-			result, err = s.rewrite(req, newer)
+			result, err = s.rewrite(req, newer.Seen(s.path))
 		}
 	}
 	if err != nil {

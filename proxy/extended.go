@@ -202,6 +202,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
 	msg = appendCString(appendCString(msg, portal), p.serverName())
 	if len(p.statement.Keys) == 0 {
@@ -223,6 +224,9 @@ func (s *session) checkBind(p *prepared, args *bindArgs) error {
 			args.count(), p.name, p.statement.Params), "")
 	}
 	if err := p.statement.CheckKey(s.key()); err != nil {
+		return err
+	}
+	if err := s.checkSequences(p.statement); err != nil {
 		return err
 	}
 	return p.statement.CheckBind(s.key(), args.param)

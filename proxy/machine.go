@@ -51,6 +51,7 @@ type request struct {
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
 	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
+	forgets  bool      // awaitExecute: the server forgets sequences
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	upkeep   bool      // the session's own care for its connection: a failure is not the client's

@@ -98,6 +98,7 @@ func (s *session) executeSQL(ctx context.Context, st *rewrite.Statement) error {
 	if !s.confined && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
 	msg = args.appendWithKeys(appendCString(appendCString(msg, ""), p.serverName()), len(p.statement.Keys), s.key())
 	s.send = finishMessage(msg, at)

@@ -153,6 +153,7 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	case 'D':
 		err = s.ownRow(req, body)
 	case 'C':
+		s.drawn = s.drawn || req.forgets
 		if req.copied {
 			err = s.countInserted(body)
 		}
@@ -191,6 +192,9 @@ func (s *session) ownRow(req request, body []byte) error {
 	if req.await != awaitTenant && req.await != awaitSetting && req.await != awaitHolding {
 		return nil
 	}
+	if req.await == awaitSetting && isNullRow(body) {
+		return nil // the server has no such parameter
+	}
 	value, err := onlyColumn(body)
 	if err != nil {
 		return err
@@ -203,9 +207,15 @@ func (s *session) ownRow(req request, body []byte) error {
 	case req.await == awaitSetting:
 		s.settings[req.value] = value
 		s.conn.Settings[req.value] = value
+		if req.value == searchPath {
+			s.path = value
+		}
 	}
 	return nil
 }
+
+// isNullRow reports whether a row is one NULL.
+func isNullRow(body []byte) bool { return string(body) == "\x00\x01\xff\xff\xff\xff" }
 
 func onlyColumn(body []byte) (string, error) {
 	if len(body) < 6 || binary.BigEndian.Uint16(body) != 1 || int(int32(binary.BigEndian.Uint32(body[2:]))) != len(body)-6 {
@@ -268,6 +278,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	}
+	s.drawing = s.drawn // if it was among what is passed over
 	failed, lost, err := s.failed()
 	if err != nil {
 		return drop, nil, err

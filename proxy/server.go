@@ -115,7 +115,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	guardOnly, err := rewrite.New(rewrite.Config{
-		Setting: cfg.Setting, Explain: cfg.Explain, TempTables: cfg.TempTables, CacheBytes: cfg.CacheBytes,
+		Setting: cfg.Setting, Explain: cfg.Explain, TempTables: cfg.TempTables, OneTenant: true, CacheBytes: cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err

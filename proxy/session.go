@@ -51,12 +51,15 @@ type session struct {
 	machine
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
+	drawing    bool                  // this transaction's server connection has been told to forget sequences
+	drawn      bool                  // and it has
 	confined   bool                  // this transaction's server connection carries the tenant
 	held       holding               // what the server connection has of the session
 	cleaning   bool                  // DISCARD ALL is under way: what it makes the server report is not the client's
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
 	ownPortals map[string]*ownPortal // of this transaction, not on the server
+	path       string                // what search_path is set to in this transaction; "" is the role's own
 	settings   map[string]string     // run-time parameters the client set, by lower-case name
 	initial    map[string]string     // those of its start-up packet
 	reported   map[string]string     // ParameterStatus as the client knows it
@@ -249,7 +252,7 @@ func (s *session) settled() error {
 	if s.status != 'I' {
 		return nil
 	}
-	s.confined = false
+	s.confined, s.drawing, s.drawn = false, false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	if s.conn == nil {
@@ -295,7 +298,7 @@ func (s *session) destroy() {
 	s.conn = nil
 	s.mu.Unlock()
 	s.send = s.send[:0]
-	s.confined = false
+	s.confined, s.drawing, s.drawn = false, false, false
 	s.held.forget()
 	clear(s.portals)
 	clear(s.ownPortals)

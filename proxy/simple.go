@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"tenantgate/rewrite"
@@ -96,7 +97,11 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.flush()
 	}
 	for i := range result.Statements {
-		if err := result.Statements[i].CheckKey(s.key()); err != nil {
+		err := result.Statements[i].CheckKey(s.key())
+		if err == nil {
+			err = s.checkSequences(&result.Statements[i])
+		}
+		if err != nil {
 			return s.refuseSimple(err)
 		}
 	}
@@ -160,6 +165,7 @@ func (s *session) sendPiece(p *piece, more bool) error {
 	if p.confine && s.status != 'E' {
 		s.confineTransaction()
 	}
+	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil
 	s.send = appendQuery(s.send, p.sql())
 	s.push(request{await: awaitQuery, text: &p.sentText, cut: more})
@@ -186,8 +192,7 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 	case rewrite.KindCommit, rewrite.KindRollback:
 		s.confined = false
 	case rewrite.KindSet, rewrite.KindReset:
-		s.touch(st.Name)
-		s.confined = s.confined && !resetsAll(st)
+		s.noteSetting(st)
 	default: // nothing that outlives the statement
 	}
 }

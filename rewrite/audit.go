@@ -120,6 +120,11 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 			if n.IsFrom || n.IsProgram || n.Filename != "" {
 				return auditFailure("COPY other than to the client")
 			}
+		case *pg_query.LockStmt:
+			if n.Mode == accessShare {
+				return nil // reads no row
+			}
+			return auditFailure("LOCK with mode %d", n.Mode)
 		case *pg_query.ExplainStmt:
 			for _, option := range n.Options {
 				if name := option.GetDefElem().GetDefname(); name != "format" && name != "costs" {

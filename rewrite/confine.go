@@ -17,6 +17,7 @@ type confiner struct {
 	keys    *keys
 
 	declared []uint32 // types of parameters, as the client declared them
+	dump     bool     // Request.Dump
 
 	splices     []splice
 	checks      []Check
@@ -35,6 +36,7 @@ type confiner struct {
 	renamed     map[string]bool                          // those of them whose alias names columns
 	bodies      map[*pg_query.SelectStmt]bodyText        // the definitions that stand for views, if the text has them
 	known       func() conditionKinds                    // what the barrier knows of a statement so far; nil without barrier
+	vacant      int                                      // system catalogs that are still to be made empty
 	copies      int                                      // above 0 in a copy of a part of the tree that the text has once
 	unspliced   bool                                     // the text could not be followed: only the tree counts
 }

@@ -48,6 +48,7 @@ const (
 	ruleTypeUnlisted           = "type.unlisted"
 	ruleSampleMethod           = "sample.method"
 	ruleRelationSystem         = "relation.system"
+	ruleDumpDefinitions        = "dump.definitions"
 	ruleNodeUnlisted           = "node.unlisted"
 
 	ruleTemporaryForm = "temporary.form"

@@ -181,7 +181,7 @@ func (c *confiner) permit(rel *catalog.Relation, rv *pg_query.RangeVar, u use) e
 		if u == useWrite {
 			return c.denied(rel, rv.Location)
 		}
-		return c.system(rel, rv)
+		return c.system(rel, rv, u)
 	case catalog.Derived:
 		return c.permitView(rel, rv, u)
 	case catalog.Temporary:

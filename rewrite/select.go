@@ -80,7 +80,8 @@ func (c *confiner) fromClause(from []*pg_query.Node, target *pg_query.RangeVar, 
 			return plain, err
 		}
 	}
-	return plain, nil
+	err := c.narrow(from, &plain)
+	return plain, err
 }
 
 // confinePlain adds the predicate of one relation that the WHERE clause can
@@ -90,13 +91,18 @@ func (c *confiner) confinePlain(plain *plainItems, rv *pg_query.RangeVar, rel *c
 	if err != nil {
 		return err
 	}
+	c.addPlain(plain, rv, p, sample)
+	return nil
+}
+
+// addPlain adds a condition about one relation.
+func (c *confiner) addPlain(plain *plainItems, rv *pg_query.RangeVar, p condition, sample bool) {
 	e, ok := c.extent(rv, sample)
 	if !ok {
 		c.fail()
 	}
 	plain.last = max(plain.last, e.last)
 	plain.conditions = append(plain.conditions, p)
-	return nil
 }
 
 // bareNames counts the relations of a FROM clause that have no alias, by their

@@ -88,6 +88,7 @@ type Relation struct {
 	RowSecurity  bool     // ENABLE ROW LEVEL SECURITY
 	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
 	View         *View    // of a Derived relation
+	Drawable     bool     // a sequence of which tenants may take numbers
 }
 
 // A View is what a Derived relation stands for.

@@ -106,9 +106,13 @@ func (p *planner) sequenceGrants() {
 		}
 		var want []string
 		have, on := p.in.of(r.OID).grants, "SEQUENCE "+nameOf(r)
-		if used[r.OID] {
+		switch {
+		case used[r.OID]:
 			want = []string{"USAGE"}
 			p.grant(on, have, want, nameOf(r)+": column defaults draw from it")
+		case r.Drawable:
+			want = []string{"USAGE"}
+			p.grant(on, have, want, nameOf(r)+": tenants may draw from it")
 		}
 		p.revoke(on, have, want, nameOf(r)+": the role needs no more")
 	}

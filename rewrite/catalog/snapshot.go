@@ -1,6 +1,9 @@
 package catalog
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
@@ -8,6 +11,10 @@ const (
 	schemaCatalog     = "pg_catalog"
 	schemaInformation = "information_schema"
 	schemaTemp        = SchemaTemporary
+
+	// emptyPath is the search_path in which pg_catalog alone is found. pg_temp
+	// must not be the first, which would be where things are made.
+	emptyPath = "pg_catalog, pg_temp"
 )
 
 // SchemaTemporary is what every session calls the schema of its temporary
@@ -55,6 +62,16 @@ type Snapshot struct {
 	denied    map[Name]bool
 	path      []string // SearchPath with pg_catalog where the server searches it
 	temporary map[string]*Relation
+
+	empty *pathless // what Seen returns for emptyPath
+	full  *Snapshot // of a pathless one: what it was made of
+}
+
+// A pathless is a Snapshot in which names without a schema are pg_catalog's
+// alone, made when it is first asked for.
+type pathless struct {
+	once     sync.Once
+	snapshot *Snapshot
 }
 
 // New indexes data, which the Snapshot owns from now on.
@@ -71,6 +88,7 @@ func New(data Data) *Snapshot {
 		operators:         make(map[string]bool, len(data.Operators)),
 		types:             make(map[Name]TypeInfo, len(data.Types)),
 		builtin:           make(map[string]bool, len(data.BuiltinTypes)),
+		empty:             &pathless{},
 		columns:           make(map[string]bool, len(data.OtherColumns)),
 		denied:            make(map[Name]bool, len(data.DeniedFunctions)),
 		path:              effectivePath(data.SearchPath),
@@ -148,6 +166,64 @@ func (s *Snapshot) WithTemporary(tables []Relation) *Snapshot {
 func (s *Snapshot) BuiltinType(name string) bool {
 	name, _ = s.clip(name)
 	return s.builtin[name]
+}
+
+// PinnedPath returns the value of run-time parameter search_path that a session
+// is given when it asks for these schemas, and whether it may ask for them: for
+// those of the role's own path, or for none. Both have pg_temp last, and in
+// neither can another schema come before pg_catalog that does not now.
+func (s *Snapshot) PinnedPath(schemas []string) (setting string, ok bool) {
+	if s.full != nil {
+		return s.full.PinnedPath(schemas)
+	}
+	own, _ := splitIdentifiers(s.SearchPathSetting)
+	asked := schemas
+	own, schemas = withoutLast(own), withoutLast(schemas)
+	switch {
+	case s.path[0] != schemaCatalog:
+		return "", false // the role's path reads names otherwise than any other would
+	case len(schemas) == 0 && len(asked) > 0 && asked[0] != "":
+		return "", false // temporary tables alone
+	case len(schemas) == 0, len(schemas) == 1 && schemas[0] == schemaCatalog:
+		return emptyPath, true
+	case slices.Equal(schemas, own), slices.Equal(schemas, s.data.SearchPath):
+		return s.SearchPathSetting, true
+	default:
+		return "", false
+	}
+}
+
+// withoutLast leaves out what ends a path and finds nothing that has a name of
+// its own: temporary schemas, and the empty name of SET search_path = ”.
+func withoutLast(path []string) []string {
+	for len(path) > 0 && (path[len(path)-1] == "" || strings.HasPrefix(path[len(path)-1], schemaTemp)) {
+		path = path[:len(path)-1]
+	}
+	return path
+}
+
+// PinnedPathOf is PinnedPath of a list as set_config takes it.
+func (s *Snapshot) PinnedPathOf(list string) (setting string, ok bool) {
+	schemas, ok := splitIdentifiers(list)
+	if !ok {
+		return "", false
+	}
+	return s.PinnedPath(schemas)
+}
+
+// Seen is the snapshot as a session sees it whose search_path PinnedPath gave:
+// the same, or one in which names without a schema are pg_catalog's alone.
+func (s *Snapshot) Seen(setting string) *Snapshot {
+	if setting != emptyPath {
+		return s
+	}
+	s.empty.once.Do(func() {
+		data := s.data
+		data.SearchPath = nil
+		s.empty.snapshot = New(data)
+		s.empty.snapshot.full = s
+	})
+	return s.empty.snapshot
 }
 
 // Relations are all relations, as they are in Data: loaded ones in order of
