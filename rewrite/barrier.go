@@ -80,10 +80,15 @@ const (
 // A guardedClause is the condition of one clause, with what has to be guarded.
 type guardedClause struct {
 	root     *pg_query.Node
-	operands []*pg_query.Node // those that are not inert
+	operands []guardedOperand // those that are not inert
 	clause   conditionClause
-	items    []guardItem
 	copied   bool
+}
+
+// A guardedOperand is an operand of AND, with the tables that its guard looks at.
+type guardedOperand struct {
+	node  *pg_query.Node
+	items []guardItem
 }
 
 // A guardedSide is one side of a comparison that joins tables.

@@ -14,32 +14,53 @@ func (b *barrier) condition(n *pg_query.Node, lv *queryLevel, clause conditionCl
 	b.expressions(lv, one(n))
 	items := guardItems(lv.items)
 	root, operands := b.operandsOf(n, items)
-	g := guardedClause{root: root, clause: clause, items: items, copied: b.copies > 0}
+	g := guardedClause{root: root, clause: clause, copied: b.copies > 0}
+	plain := 0
 	for _, operand := range operands {
 		switch {
 		case b.boolean(operand, lv):
-		case b.joinsBySides(operand, lv, root):
+			plain++
+		case b.joinsBySides(operand, lv, items, root):
 			b.nonInert, lv.nonInert = true, true
 			b.doubt()
-		case b.known.isGuard(operand, clause, items):
-			b.nonInert, lv.nonInert = true, true
-		case clause == clauseHaving && b.surelyAggregated(operand, lv):
-			b.doubt() // runs on groups of the tenant's rows
-		case len(operands) == 1 && b.onlyLocks(operand, lv):
+			plain++
+		case clause == clauseHaving && b.surelyAggregated(operand, lv), // runs on groups of the tenant's rows
+			len(operands) == 1 && b.onlyLocks(operand, lv):
 			b.doubt()
 		default:
-			g.operands = append(g.operands, operand)
+			b.doubt()
+			b.nonInert, lv.nonInert = true, true
+			over, guarded := b.guardOf(operand, lv, clause, items)
+			if !guarded && len(over) > 0 {
+				g.operands = append(g.operands, guardedOperand{operand, over})
+			}
 		}
 	}
-	if len(g.operands) == 0 {
-		return
+	if len(g.operands) > 0 && !b.refusedCondition(&g, lv.full && plain == 0) {
+		b.guards = append(b.guards, g)
 	}
-	b.doubt()
-	b.nonInert, lv.nonInert = true, true
-	if b.refusedCondition(lv, lv.full && len(g.operands) == len(operands)) || len(items) == 0 {
-		return
+}
+
+// guardOf returns the tables that a guard of an operand looks at: those that it
+// refers to, and all where that is not certain. guarded is set if it has one.
+func (b *barrier) guardOf(n *pg_query.Node, lv *queryLevel, clause conditionClause, all []guardItem) (over []guardItem, guarded bool) {
+	if clause == clauseHaving {
+		return all, b.known.isGuard(n, clause, all)
 	}
-	b.guards = append(b.guards, g)
+	if c := n.GetCaseExpr(); c != nil && len(c.Args) == 1 {
+		over := b.referredItems(c.Args[0].GetCaseWhen().GetResult(), lv, all)
+		if b.known.isGuard(n, clause, over) {
+			return over, true
+		}
+	}
+	return b.referredItems(n, lv, all), false
+}
+
+func (b *barrier) referredItems(n *pg_query.Node, lv *queryLevel, all []guardItem) []guardItem {
+	if over, ok := b.sideItems(n, lv, all); ok {
+		return over
+	}
+	return all
 }
 
 // operandsOf are the operands of the client's own condition, which is root.
@@ -71,24 +92,20 @@ func conjunctsAt(n *pg_query.Node) []*pg_query.Node {
 }
 
 // refusedCondition notes why a guard cannot stand around a condition.
-func (b *barrier) refusedCondition(lv *queryLevel, full bool) bool {
-	tenants := 0
-	for _, item := range lv.items {
-		switch {
-		case item.rel == nil, item.hidden:
-		case item.nullable && !canBeMissing(item.rv, item.rel):
-			b.refuse(ruleBarrierNull, "this condition over an outer join of a table whose tenant column may be NULL",
-				"Leave out the column names of the alias; or the operator can make the column NOT NULL.", item.rv.Location)
-			return true
-		default:
-			tenants++
+func (b *barrier) refusedCondition(g *guardedClause, full bool) bool {
+	for _, operand := range g.operands {
+		for _, item := range operand.items {
+			if item.nullable && !canBeMissing(item.rv, item.rel) {
+				b.refuse(ruleBarrierNull, "this condition over an outer join of a table whose tenant column may be NULL",
+					"Leave out the column names of the alias; or the operator can make the column NOT NULL.", item.rv.Location)
+				return true
+			}
 		}
 	}
-	if full && tenants > 0 { // the server needs one comparison that it can join by
+	if full { // the server needs one comparison that it can join by
 		b.refuse(ruleBarrierFullJoin, "this condition of a FULL JOIN", "Compare columns alone, or join sub-selects.", -1)
-		return true
 	}
-	return false
+	return full
 }
 
 // onlyLocks recognizes id = (SELECT ... FOR UPDATE SKIP LOCKED LIMIT 1), as

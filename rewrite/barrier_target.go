@@ -50,7 +50,10 @@ func (b *barrier) targetValue(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv 
 		value.safe = false
 		return value
 	}
-	items := guardItems(lv.items)
+	if lv.tables == nil {
+		lv.tables = guardItems(lv.items)
+	}
+	items := lv.tables
 	b.nonInert = true
 	switch {
 	case b.known.isGuard(t.GetVal(), clauseTarget, items):
@@ -83,15 +86,24 @@ func (b *barrier) guardable(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *q
 			return false
 		}
 	}
-	for _, n := range s.TargetList {
-		if b.aggregated(n.GetResTarget().GetVal(), lv) {
-			return false
-		}
+	if b.grouping(s, lv) {
+		return false
 	}
 	if t.Name == "" && columnName(t.Val) == "" || len(t.Val.GetTypeCast().GetTypeName().GetTypmods()) > 0 {
 		return false
 	}
 	return b.scalar(t.Val)
+}
+
+// grouping reports whether a SELECT has aggregates or window functions.
+func (b *barrier) grouping(s *pg_query.SelectStmt, lv *queryLevel) bool {
+	if !lv.counted {
+		lv.counted = true
+		for _, n := range s.TargetList {
+			lv.grouping = lv.grouping || b.aggregated(n.GetResTarget().GetVal(), lv)
+		}
+	}
+	return lv.grouping
 }
 
 // scalar reports whether an expression is known to be one value, and not a set.

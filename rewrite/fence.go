@@ -4,6 +4,26 @@ import (
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 )
 
+// maxGuardTests bounds the predicates in all guards of a statement.
+const maxGuardTests = 20_000
+
+// tests counts the predicates in all guards.
+func (b *barrier) tests() int {
+	n := 0
+	for _, g := range b.guards {
+		for _, operand := range g.operands {
+			n += len(operand.items)
+		}
+	}
+	for _, t := range b.targets {
+		n += len(t.items)
+	}
+	for _, s := range b.sides {
+		n += len(s.items)
+	}
+	return n
+}
+
 // keepApart adds the guards and fences that the barrier asks for.
 func (c *confiner) keepApart(b *barrier) error {
 	if b.tables == 0 {
@@ -12,6 +32,12 @@ func (c *confiner) keepApart(b *barrier) error {
 	if len(b.refusals) > 0 {
 		r := b.refusals[0]
 		return c.refusal(r.rule, r.node, r.hint, r.location)
+	}
+	if b.tests() > maxGuardTests {
+		return &TooComplexError{
+			Message: "statement has too many conditions over too many tables",
+			Hint:    "Use fewer of casts, functions and sub-selects in conditions, or refer to tables by their names in them.",
+		}
 	}
 	for i := range b.guards {
 		if err := c.guardCondition(&b.guards[i]); err != nil {

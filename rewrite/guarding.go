@@ -16,22 +16,22 @@ import (
 // The server runs the operand only for rows that the tenant may see, wherever
 // it moves the whole. NULL stays NULL.
 func (c *confiner) guardCondition(g *guardedClause) error {
-	test := alwaysTrueOfGroup() // with an aggregate in it, the condition cannot become one of WHERE
-	if g.clause != clauseHaving {
-		var err error
-		if test, err = c.guardTest(g.items); err != nil {
-			return err
-		}
-	}
 	texts := c.operandTexts(g.root)
 	for _, operand := range g.operands {
-		if e, ok := texts[operand]; ok && !g.copied {
+		test := alwaysTrueOfGroup() // with an aggregate in it, the condition cannot become one of WHERE
+		if g.clause != clauseHaving {
+			var err error
+			if test, err = c.guardTest(operand.items); err != nil {
+				return err
+			}
+		}
+		if e, ok := texts[operand.node]; ok && !g.copied {
 			c.before(e.first, rankGuardStart, "CASE WHEN "+test.text+" THEN (")
 			c.after(e.last, rankGuardEnd, ") ELSE false END")
 		} else if !g.copied {
 			c.fail()
 		}
-		guardNode(operand, test.node, boolConst(false))
+		guardNode(operand.node, test.node, boolConst(false))
 	}
 	return nil
 }

@@ -46,11 +46,20 @@ func (c *confiner) targetText(t *pg_query.ResTarget, named bool) (extent, bool) 
 	return e, e.last >= e.first
 }
 
-// operandTexts finds the operands of a condition in the text.
+// operandTexts finds the operands of a condition in the text, once.
 func (c *confiner) operandTexts(root *pg_query.Node) map[*pg_query.Node]extent {
 	if root == nil {
 		return nil
 	}
+	texts, found := c.operands[root]
+	if !found {
+		texts = c.locateOperands(root)
+		c.operands[root] = texts
+	}
+	return texts
+}
+
+func (c *confiner) locateOperands(root *pg_query.Node) map[*pg_query.Node]extent {
 	all := conjunctsAt(root)
 	i := c.source.find(anchorOf(root))
 	if i < 0 {

@@ -20,6 +20,9 @@ type queryLevel struct {
 	nonInert bool // it has a condition that is not inert
 	guarded  bool // it has a value with a guard
 	full     bool // of a FULL JOIN whose condition is looked at
+	grouping bool // it has aggregates or window functions; counted tells whether that is known
+	counted  bool
+	tables   []guardItem // of tenants, for values; made when first asked for
 }
 
 // unnamed reports whether an item has columns of which the name is not known.
