@@ -32,6 +32,7 @@ type barrier struct {
 	declared []uint32
 	params   map[int32]int // how often the statement uses a parameter
 	sublinks map[*pg_query.SubLink]judged
+	kinds    map[*pg_query.SubLink]string
 	patterns map[int32]bool // parameters that must be whole patterns of LIKE
 	known    conditionKinds
 
@@ -122,7 +123,7 @@ func newBarrier(cat *catalog.Snapshot, declared []uint32, stmt *pg_query.Node, k
 	b := &barrier{
 		catalog: cat, declared: declared, known: known,
 		params: make(map[int32]int), sublinks: make(map[*pg_query.SubLink]judged), patterns: make(map[int32]bool),
-		fenced: make(map[any]bool),
+		kinds: make(map[*pg_query.SubLink]string), fenced: make(map[any]bool),
 	}
 	countParams(stmt.ProtoReflect(), b.params)
 	return b
@@ -132,7 +133,7 @@ func newBarrier(cat *catalog.Snapshot, declared []uint32, stmt *pg_query.Node, k
 func (b *barrier) prober() *barrier {
 	return &barrier{
 		catalog: b.catalog, declared: b.declared, known: b.known, params: b.params, sublinks: b.sublinks,
-		patterns: b.patterns, fenced: make(map[any]bool), probe: true, locks: b.locks,
+		patterns: b.patterns, kinds: b.kinds, fenced: make(map[any]bool), probe: true, locks: b.locks,
 	}
 }
 

@@ -24,11 +24,8 @@ func (b *barrier) target(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *quer
 	case !inert:
 		value = b.targetValue(s, t, lv, x, list)
 	case value.literal: // it becomes text, or the number that it is
-		value = valueType{}
-		switch t.GetVal().GetAConst().GetVal().(type) {
-		case *pg_query.A_Const_Ival:
-			value.name = "int4"
-		case *pg_query.A_Const_Sval:
+		value = valueType{name: numberKind(t.GetVal().GetAConst())}
+		if t.GetVal().GetAConst().GetSval() != nil {
 			value.name = "text"
 		}
 	}
