@@ -132,6 +132,7 @@ func (c *Config) examine(ctx context.Context, d proxy.Database) (examination, []
 		RowSecurity: c.Tenancy.Enforce != proxy.Rewrite,
 		Rewriting:   c.Tenancy.Enforce != proxy.RLS,
 		OneTenant:   d.OneTenant,
+		TempTables:  c.Tenancy.TempTables,
 		Grammar:     parser,
 	})
 	if err != nil {
