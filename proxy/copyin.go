@@ -122,7 +122,7 @@ func (s *session) insertFor(ctx context.Context, sql string) (*prepared, error) 
 		return nil, err
 	}
 	p := &prepared{parsed: true, statement: &result.Statements[0], key: s.key()}
-	p.shared = s.backend.statements.get(p.statement.Text.SQL(p.key), withKeys(nil, p.statement))
+	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(nil, p.statement))
 	return p, nil
 }
 

@@ -76,7 +76,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 		}
 	}
 	s.noteTables(p, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
-	p.shared = s.backend.statements.get(text, withKeys(oids, p.statement))
+	p.shared = s.backend.shared(text, withKeys(oids, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuse(err)
 	}

@@ -21,7 +21,7 @@ func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement, sql str
 	}
 	p := &prepared{name: st.Name, statement: &st.Prepare.Statement, key: s.key()}
 	s.noteTables(p, rewrite.Request{SQL: sql})
-	p.shared = s.backend.statements.get(p.statement.Text.SQL(p.key), withKeys(st.Prepare.ParamOIDs, p.statement))
+	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(st.Prepare.ParamOIDs, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}
