@@ -92,8 +92,18 @@ type Rewriter struct {
 	sample string // the key that proofs are made with
 	guard  *guard
 
+	large chan struct{} // has room for as many large texts as may be read at once
+
 	noBarrier bool // for tests that show what would leak
 }
+
+const (
+	// largeText is the length above which texts wait for each other: a parse
+	// tree takes some 400 bytes for each word.
+	largeText = 256 << 10
+	// largeAtOnce is how many of them are read at once.
+	largeAtOnce = 2
+)
 
 // New returns a Rewriter.
 func New(config Config) (*Rewriter, error) {
@@ -105,7 +115,7 @@ func New(config Config) (*Rewriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Rewriter{config: config, cache: c, sample: newSample(), guard: g}, nil
+	return &Rewriter{config: config, cache: c, sample: newSample(), guard: g, large: make(chan struct{}, largeAtOnce)}, nil
 }
 
 // Rewrite confines a text, or refuses it with one of the errors of this
@@ -114,6 +124,10 @@ func (r *Rewriter) Rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	key := cacheKey{sql: req.SQL, declared: packOIDs(req.ParamOIDs), version: cat.Version, extended: req.Extended, dump: req.Dump}
 	if result, ok := r.cache.get(key); ok {
 		return result, nil
+	}
+	if len(req.SQL) > largeText {
+		r.large <- struct{}{}
+		defer func() { <-r.large }()
 	}
 	result, err := r.rewrite(req, cat)
 	if err != nil {

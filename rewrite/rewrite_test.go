@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/rewrite/catalog"
@@ -353,4 +354,19 @@ func TestTimeIsLinearInTheText(t *testing.T) {
 			require.Less(t, time.Since(start), 10*time.Second, name)
 		}
 	}
+}
+
+// Texts whose trees take much memory are read two at a time, and none is lost.
+func TestLargeTextsWaitForEachOther(t *testing.T) {
+	cat, r := shop(), newRewriter(t, Config{Confine: true})
+	var wait sync.WaitGroup
+	for i := range 6 {
+		wait.Go(func() {
+			_, err := r.Rewrite(Request{SQL: "SELECT '" + strings.Repeat("x", largeText) + fmt.Sprint(i) + "' FROM orders"}, cat)
+			assert.NoError(t, err)
+			assert.LessOrEqual(t, len(r.large), largeAtOnce)
+		})
+	}
+	wait.Wait()
+	require.Empty(t, r.large)
 }
