@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"tenantgate/internal/pgtest"
+	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/internal/postgres"
+)
+
+// bareState is what an attack may leave behind, as its session sees it.
+const bareState = `SELECT current_user, current_setting('app.tenant_id', true),
+	(SELECT md5(string_agg(name || '=' || setting, ',' ORDER BY name)) FROM pg_catalog.pg_settings WHERE name NOT IN ('transaction_deferrable', 'transaction_isolation', 'transaction_read_only')),
+	(SELECT count(*) FROM pg_catalog.pg_prepared_statements WHERE from_sql), (SELECT count(*) FROM pg_catalog.pg_cursors),
+	(SELECT count(*) FROM pg_catalog.pg_listening_channels()),
+	(SELECT count(*) FROM pg_catalog.pg_locks WHERE pid = pg_catalog.pg_backend_pid() AND (locktype = 'advisory' OR locktype = 'relation' AND mode ~ '^(Share|Exclusive|Access|ShareRow)Exclusive')),
+	(SELECT count(*) FROM pg_catalog.pg_class), (SELECT count(*) FROM pg_catalog.pg_proc), (SELECT count(*) FROM pg_catalog.pg_type), (SELECT count(*) FROM pg_catalog.pg_trigger),
+	(SELECT md5(string_agg(relacl::text, ',' ORDER BY oid)) FROM pg_catalog.pg_class), (SELECT count(*) FROM pg_catalog.pg_description),
+	(SELECT count(*) FROM pg_catalog.pg_db_role_setting), (SELECT md5(string_agg(lomowner::text || lomacl::text, ',')) FROM pg_catalog.pg_largeobject_metadata),
+	(SELECT md5(string_agg(last_value::text, ',' ORDER BY sequencename)) FROM pg_catalog.pg_sequences), (SELECT count(*) FROM pg_catalog.pg_default_acl)`
+
+// scratch is the database of an attack that makes its own transactions.
+const scratch = "attacks_scratch"
+
+// A bareRun runs attacks where no guard holds them.
+type bareRun struct {
+	*battlefield
+	name     string // rls or rewrite
+	template string // what scratch is made from
+	super    *pgconn.PgConn
+	oracle   *answers
+}
+
+// runBare runs all attacks without guard, and requires that they do what their
+// file says: a check that cannot fail would be none.
+func (f *battlefield) runBare(t *testing.T, name string, oracle *answers) {
+	database := f.without[name]
+	r := &bareRun{f, name, pgtest.Copy(t, database, ""), pgtest.Connect(t, f.Server.SuperuserURL(postgres.Superuser)), oracle}
+	installed := make(map[string]bool)
+	admin := pgtest.Connect(t, f.Server.SuperuserURL(database))
+	for _, row := range pgtest.Must(t, admin, "SELECT extname FROM pg_extension") {
+		installed[row[0]] = true
+	}
+	victim := pgtest.Connect(t, f.URL(database))
+	pgtest.Must(t, victim, "SELECT '"+clinic.Mark("2")+"', pg_advisory_lock(42)")
+	usual := r.connect(t, database)
+	for _, a := range f.attacks {
+		if a.extension != "" && !installed[a.extension] {
+			continue
+		}
+		h := usual
+		if a.alone {
+			pgtest.Must(t, r.super, "DROP DATABASE IF EXISTS "+scratch+" WITH (FORCE)")
+			require.NoError(t, f.Server.CreateDatabase(t.Context(), scratch, r.template))
+			h = r.connect(t, scratch)
+		}
+		want, got := a.bare[name], r.effect(t, h, a)
+		h.clean()
+		if a.alone {
+			_ = h.conn.Close()
+		}
+		if want.kind != got {
+			observed(a, "=", name, got)
+			t.Errorf("%s\nwithout guard, %s: want %q, but it is %q", a, name, want.kind, got)
+		}
+	}
+	pgtest.Must(t, r.super, "DROP DATABASE IF EXISTS "+scratch+" WITH (FORCE)")
+}
+
+// connect opens a session of tenant 1 without proxy.
+func (r *bareRun) connect(t *testing.T, database string) *hostile {
+	return newHostile(t, r.URL(database), func(h *hostile) { r.confine(h) })
+}
+
+func (r *bareRun) confine(h *hostile) {
+	if r.name == "rls" {
+		h.must("SET " + clinic.Setting + " = '1'")
+	}
+}
+
+// effect runs one attack and tells what it did.
+func (r *bareRun) effect(t *testing.T, h *hostile, a *attack) string {
+	t.Helper()
+	protocol := "simple"
+	if a.args != nil {
+		protocol = "extended"
+	}
+	var first transcript
+	var kept []string
+	for i, probe := range a.probes() {
+		h.clean()
+		r.confine(h)
+		kept = h.must(bareState).lines
+		got := h.assail(a, protocol, probe, r.name == "rewrite")
+		switch {
+		case h.holds(marks...):
+			return shows
+		case slices.Contains(got.codes, codeTrespass):
+			return writes
+		case i == 1 && !got.equal(first):
+			return tells
+		}
+		first = got
+	}
+	if a.alone && r.touched(t) {
+		return writes
+	}
+	if h.status == 'I' || h.status == 'T' {
+		if !slices.Equal(kept, h.must(bareState).lines) {
+			return leaves
+		}
+	}
+	h.clean() // what it has locked, the oracle may need
+	if a.hit == "" && !first.equal(r.oracle.to(a, protocol, "")) {
+		return tells
+	}
+	observed(a, "h", r.name, fmt.Sprint(first.codes))
+	return harmless
+}
+
+// touched reports whether the scratch database is no longer as it was made.
+func (r *bareRun) touched(t *testing.T) bool {
+	t.Helper()
+	prints := make([][][]string, 2)
+	for i, database := range []string{scratch, r.without[r.name]} {
+		super := pgtest.Connect(t, r.Server.SuperuserURL(database))
+		prints[i] = fingerprint(t, super)
+		require.NoError(t, super.Close(t.Context()))
+	}
+	slices.SortFunc(prints[0], slices.Compare)
+	slices.SortFunc(prints[1], slices.Compare)
+	drop := func(row []string) bool { return row[0] == "locks" } // the victim's
+	return !slices.EqualFunc(slices.DeleteFunc(prints[0], drop), slices.DeleteFunc(prints[1], drop), slices.Equal)
+}
