@@ -32,6 +32,7 @@ type attack struct {
 type verdict struct {
 	code, rule string // it is refused
 	open       string // why it is not closed there
+	other      string // why the answer is not that of the tenant's own database
 }
 
 // An effect is what an attack does when no guard holds it.
@@ -121,6 +122,8 @@ func (a *attack) readVerdict(note string) error {
 	v := verdict{}
 	if reason, open := strings.CutPrefix(what, "open, "); open {
 		v.open = reason
+	} else if reason, other := strings.CutPrefix(what, "other, "); other {
+		v.other = reason
 	} else {
 		v.code, v.rule, _ = strings.Cut(what, " ")
 	}

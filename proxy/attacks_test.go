@@ -64,7 +64,7 @@ func newBattlefield(t *testing.T) *battlefield {
 		fmt.Fprintf(&trespass, "CREATE TRIGGER trespass BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION trespass();", table)
 	}
 	require.NoError(t, f.Server.Exec(t.Context(), f.Policies, policies.String()))
-	require.NoError(t, f.Server.Exec(t.Context(), f.oracle, alone.String()+"DELETE FROM jobs; DELETE FROM audit_log; DELETE FROM backup; SELECT lo_unlink(4242);"+
+	require.NoError(t, f.Server.Exec(t.Context(), f.oracle, alone.String()+"DELETE FROM invoice_lines WHERE tenant_id <> 1; DELETE FROM jobs; DELETE FROM audit_log; DELETE FROM backup; SELECT lo_unlink(4242);"+
 		"REFRESH MATERIALIZED VIEW patient_names; REFRESH MATERIALIZED VIEW patient_counts"))
 	for _, database := range []string{f.Policies, f.Plain} {
 		watch(t, f.Clinic, database, "1")
@@ -124,7 +124,8 @@ var marks = []string{clinic.Mark("2")}
 
 func TestAttacksGetNothing(t *testing.T) {
 	f := newBattlefield(t)
-	require.Greater(t, len(f.attacks), 10)
+	require.Greater(t, len(f.attacks), 700)
+	t.Log(f.figures())
 	oracle := &answers{newHostile(t, f.URL(f.oracle), nil), make(map[string]transcript)}
 	t.Run("without guard", func(t *testing.T) {
 		for _, name := range []string{"rls", "rewrite"} {
@@ -134,6 +135,27 @@ func TestAttacksGetNothing(t *testing.T) {
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) { f.runGuarded(t, enforce, oracle) })
 	}
+}
+
+// figures counts what the files say.
+func (f *battlefield) figures() string {
+	ends, effects := make(map[string]int), make(map[string]int)
+	for _, a := range f.attacks {
+		for _, enforce := range enforcements {
+			switch want := a.want[enforce.String()]; {
+			case want.open != "":
+				ends[enforce.String()+" open"]++
+			case want.code != "":
+				ends[enforce.String()+" refused"]++
+			default:
+				ends[enforce.String()+" answered"]++
+			}
+		}
+		for database, effect := range a.bare {
+			effects[database+" "+effect.kind]++
+		}
+	}
+	return fmt.Sprintf("%d attacks: %v; without guard: %v", len(f.attacks), ends, effects)
 }
 
 // observed notes for the annotations what has been seen.
@@ -221,7 +243,7 @@ func (f *battlefield) judge(want verdict, got transcript, a *attack, protocol, p
 	switch same := got.equal(alone); {
 	case same && want.open != "":
 		return "it is no longer open: " + want.open
-	case !same && want.open == "":
+	case !same && want.open == "" && want.other == "":
 		if len(got.rules) > 0 {
 			observed(a, "!", enforce.String(), got.codes[0]+" "+got.rules[0])
 		} else {

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tenantgate/rewrite/catalog"
 )
 
 // everywhere are the places of a statement where an expression can stand: %s
@@ -383,6 +385,23 @@ func TestColumnsWithTheNamesOfFunctionsPass(t *testing.T) {
 	} {
 		require.NoError(t, guarded(t, guardCatalog(), sql), sql)
 	}
+}
+
+func TestTypesWhoseCastsCallFunctionsAreRefused(t *testing.T) {
+	data := guardData(160000)
+	data.Casts = []catalog.Cast{
+		{Type: catalog.Name{Schema: "public", Name: "pair"}, Function: catalog.Name{Schema: "public", Name: "spy"}},
+		{Type: catalog.Name{Schema: "public", Name: "mood"}, Function: catalog.Name{Schema: "public", Name: "slugify"}},
+	}
+	cat := catalog.New(data)
+	for _, sql := range []string{
+		"SELECT 2::pair", "SELECT CAST(2 AS public.pair)", "SELECT (2::pair[])", "SELECT id FROM orders WHERE (id::pair) IS NULL",
+		"SELECT * FROM json_to_record('{}') AS x (a pair)",
+	} {
+		rule, _ := refusedBy(t, guarded(t, cat, sql), sql)
+		require.Equal(t, ruleTypeUnlisted, rule, sql)
+	}
+	require.NoError(t, guarded(t, cat, "SELECT 'ok'::mood"))
 }
 
 func TestOperatorsAndTypesOfUsersAreRefused(t *testing.T) {

@@ -2,9 +2,12 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
 )
 
 // operator decides about an operator. The server finds one without a schema by
@@ -83,6 +86,9 @@ func (w *walk) typeName(t *pg_query.TypeName) error {
 	if !ok || t.PctType {
 		return w.unlistedNode("this type", t.Location)
 	}
+	if err := w.casts(parts, t.Location); err != nil {
+		return err
+	}
 	switch {
 	case len(parts) == 1:
 		return nil // temporary types come last: what is not in the catalog does not exist
@@ -95,6 +101,24 @@ func (w *walk) typeName(t *pg_query.TypeName) error {
 	}
 	return w.forbid(ruleTypeUnlisted, fmt.Sprintf("permission denied for type %s", strings.Join(parts, ".")),
 		"There is no such type, or it is temporary.", t.Location)
+}
+
+// casts decides about the functions that a cast to a type may call.
+func (w *walk) casts(parts []string, location int32) error {
+	if len(parts) == 2 && parts[0] == schemaCatalog {
+		return nil
+	}
+	name := parts[len(parts)-1]
+	for _, f := range w.cat.CastFunctions(name) {
+		permitted := slices.ContainsFunc(w.cat.Functions(f.Name), func(known catalog.Function) bool {
+			return known.Schema == f.Schema && known.Allowed
+		})
+		if !permitted {
+			return w.forbid(ruleTypeUnlisted, fmt.Sprintf("permission denied for type %s", strings.Join(parts, ".")),
+				fmt.Sprintf("A cast of the type calls %s; the operator can list it under tenancy.functions.allow.", f), location)
+		}
+	}
+	return nil
 }
 
 // The server before version 16 knows no SQL/JSON constructors: to it these are

@@ -126,6 +126,13 @@ type TypeInfo struct {
 	Base         Type // of a domain: the type below all its domains
 }
 
+// A Cast is a type outside pg_catalog together with a function of a user's
+// that a cast calls: to or from the type, what it is made of or holds. Those
+// in C and internal ones are left out, for they come with the type.
+type Cast struct {
+	Type, Function Name
+}
+
 // A Function is one function, aggregate or procedure outside pg_catalog and
 // information_schema.
 type Function struct {

@@ -154,6 +154,13 @@ func (r *reader) read(row row) error {
 		}
 		r.data.BuiltinTypes = append(r.data.BuiltinTypes, name)
 		return nil
+	case sectionCast:
+		var c Cast
+		if err := tuple(row.content, &c.Type.Schema, &c.Type.Name, &c.Function.Schema, &c.Function.Name); err != nil {
+			return err
+		}
+		r.data.Casts = append(r.data.Casts, c)
+		return nil
 	case sectionView:
 		return r.readView(row.content)
 	case sectionSequence:

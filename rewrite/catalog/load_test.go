@@ -116,6 +116,25 @@ func TestLoadReadsAllThatStatementsCanName(t *testing.T) {
 	}
 }
 
+func TestFunctionsOfCastsAreThoseOfAllTypesThatHoldTheType(t *testing.T) {
+	database := pgtest.Database(t, `
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION paired(int) RETURNS pair LANGUAGE sql AS 'SELECT $1, $1';
+CREATE CAST (int AS pair) WITH FUNCTION paired(int);
+CREATE DOMAIN even AS pair;
+CREATE TABLE pairs (p even[]);
+CREATE TYPE plain AS (a int);
+CREATE CAST (plain AS text) WITH INOUT;`)
+	conn := pgtest.Connect(t, pgtest.Server(t).SuperuserURL(database))
+	s, err := Load(t.Context(), pgtest.Querier{Conn: conn}, Config{Setting: "app.tenant_id"})
+	require.NoError(t, err)
+	for _, name := range []string{"pair", "_pair", "even", "_even", "pairs", "_pairs"} {
+		require.Equal(t, []Name{{Schema: "public", Name: "paired"}}, s.CastFunctions(name), name)
+	}
+	require.Empty(t, s.CastFunctions("plain"))
+	require.Empty(t, s.CastFunctions("int4"))
+}
+
 func TestPlainRoleReadsWhatTheOwnerReads(t *testing.T) {
 	database := pgtest.Database(t, shop)
 	owner := superuser(t, database)

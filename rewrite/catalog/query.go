@@ -34,12 +34,13 @@ const (
 	sectionView         = "17"
 	sectionBuiltin      = "18"
 	sectionSequence     = "19"
+	sectionCast         = "20"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
 // initdb: whatever a superuser added to pg_catalog later is a user's.
 const catalogQuery = `
-WITH schemas AS (
+WITH RECURSIVE schemas AS (
 	SELECT n.oid, n.nspname,
 		n.nspname OPERATOR(pg_catalog.=) 'pg_catalog' OR n.nspname OPERATOR(pg_catalog.=) 'information_schema' AS system
 	FROM pg_catalog.pg_namespace AS n
@@ -70,6 +71,25 @@ WITH schemas AS (
 	SELECT i.inhrelid, pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) AS list
 	FROM pg_catalog.pg_inherits AS i
 	GROUP BY i.inhrelid
+), made (typ, func) AS (
+	SELECT e.typ, k.castfunc
+	FROM pg_catalog.pg_cast AS k
+	JOIN pg_catalog.pg_proc AS f ON f.oid OPERATOR(pg_catalog.=) k.castfunc
+	JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) f.prolang
+	CROSS JOIN LATERAL (VALUES (k.castsource), (k.casttarget)) AS e (typ)
+	WHERE e.typ OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND f.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+		AND l.lanname OPERATOR(pg_catalog.<>) ALL ('{internal,c}'::pg_catalog.name[])
+	UNION
+	SELECT o.typ, m.func
+	FROM made AS m
+	CROSS JOIN LATERAL (
+		SELECT t.oid FROM pg_catalog.pg_type AS t
+		WHERE m.typ OPERATOR(pg_catalog.=) ANY (ARRAY[t.typelem, t.typbasetype])
+		UNION ALL
+		SELECT c.reltype FROM pg_catalog.pg_class AS c
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
+		WHERE a.atttypid OPERATOR(pg_catalog.=) m.typ AND c.reltype OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+	) AS o (typ)
 )
 SELECT 0, 0::pg_catalog.int8, pg_catalog.json_build_array(
 		pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
@@ -128,6 +148,13 @@ SELECT 7, 0::pg_catalog.int8, pg_catalog.json_agg(DISTINCT a.attname ORDER BY a.
 	WHERE a.attnum OPERATOR(pg_catalog.>) 0 AND NOT a.attisdropped
 		AND (s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
 			OR c.relkind OPERATOR(pg_catalog.=) 'c')
+UNION ALL
+SELECT 20, m.typ::pg_catalog.int8, pg_catalog.json_build_array(s.nspname, t.typname, fs.nspname, f.proname)::pg_catalog.text
+	FROM made AS m
+	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) m.typ
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
+	JOIN pg_catalog.pg_proc AS f ON f.oid OPERATOR(pg_catalog.=) m.func
+	JOIN schemas AS fs ON fs.oid OPERATOR(pg_catalog.=) f.pronamespace
 UNION ALL
 SELECT 17, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog.int8,
 		CASE WHEN (pg_catalog.current_schemas(true))[1] OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.name

@@ -30,6 +30,7 @@ type Data struct {
 	Functions         []Function
 	Operators         []Name     // outside pg_catalog
 	Types             []TypeInfo // outside pg_catalog
+	Casts             []Cast     // by functions of users
 	BuiltinTypes      []string   // names of pg_catalog's types: they hide others of the name
 	OtherColumns      []string   // columns of System relations and attributes of composite types
 	DeniedFunctions   []Name     // Config.DenyFunctions
@@ -57,6 +58,7 @@ type Snapshot struct {
 	functions map[string][]Function
 	operators map[string]bool
 	types     map[Name]TypeInfo
+	casts     map[string][]Name // functions by the name of the type
 	builtin   map[string]bool
 	columns   map[string]bool
 	denied    map[Name]bool
@@ -87,6 +89,7 @@ func New(data Data) *Snapshot {
 		functions:         make(map[string][]Function),
 		operators:         make(map[string]bool, len(data.Operators)),
 		types:             make(map[Name]TypeInfo, len(data.Types)),
+		casts:             make(map[string][]Name),
 		builtin:           make(map[string]bool, len(data.BuiltinTypes)),
 		empty:             &pathless{},
 		columns:           make(map[string]bool, len(data.OtherColumns)),
@@ -108,6 +111,9 @@ func New(data Data) *Snapshot {
 	}
 	for _, t := range data.Types {
 		s.types[Name{t.Schema, t.Name}] = t
+	}
+	for _, c := range data.Casts {
+		s.casts[c.Type.Name] = append(s.casts[c.Type.Name], c.Function)
 	}
 	for _, name := range data.BuiltinTypes {
 		s.builtin[name] = true
@@ -276,6 +282,13 @@ func (s *Snapshot) Type(schema, name string) (TypeInfo, bool) {
 		}
 	}
 	return TypeInfo{}, false
+}
+
+// CastFunctions are the functions of users that casts to and from types of
+// that name may call, in whatever schema the types are.
+func (s *Snapshot) CastFunctions(name string) []Name {
+	name, _ = s.clip(name)
+	return s.casts[name]
 }
 
 // DanglingRules are the names in Config.Tables that match no relation.

@@ -152,9 +152,10 @@ SELECT name, count(*) OVER (PARTITION BY set_config('app.tenant_id', '2', true))
 SELECT name, sum(id) OVER (ORDER BY id ROWS BETWEEN length(set_config('app.tenant_id', '2', true)) PRECEDING AND CURRENT ROW) FROM patients;
 
 -- A3. set_config in JOIN ON
+--= rls: leaves
+--= rewrite: shows
 --! rls rewrite both: 42501 function.set_config
---= rls rewrite: harmless, REASON 42702
-SELECT name FROM countries c JOIN patients p ON set_config('app.tenant_id', '2', true) IS NOT NULL;
+SELECT p.name FROM countries c JOIN patients p ON set_config('app.tenant_id', '2', true) IS NOT NULL;
 
 -- A3. set_config in a subscript
 --! rls rewrite both: 42501 function.set_config

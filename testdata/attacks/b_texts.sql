@@ -2,7 +2,7 @@
 
 -- B1. query_to_xml
 --! rls rewrite both: 42501 function.runs_sql
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT query_to_xml('SELECT name FROM patients WHERE tenant_id = 2', true, true, '');
 
@@ -89,19 +89,19 @@ SELECT cursor_to_xml(cursor_of(), 100, true, true, '');
 
 -- B4. ts_stat
 --! rls rewrite both: 42501 function.runs_sql
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT word FROM ts_stat('SELECT to_tsvector(''simple'', replace(note, ''~'', ''tilde'')) FROM members');
 
 -- B4. ts_stat of a vector made of a whole text
 --! rls rewrite both: 42501 function.runs_sql
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT word FROM ts_stat('SELECT array_to_tsvector(ARRAY[note]) FROM members WHERE tenant_id = 2');
 
 -- B4. ts_stat with weights
 --! rls rewrite both: 42501 function.runs_sql
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the words have no weights
 SELECT * FROM ts_stat('SELECT array_to_tsvector(ARRAY[payload]) FROM jobs', 'abcd');
 
 -- B4. ts_stat of a parameter
@@ -135,7 +135,7 @@ SELECT * FROM crosstab2('SELECT payload, payload, payload FROM jobs ORDER BY 1')
 
 -- B6. connectby with a table's name that is a query
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, no row begins with that value
 --@ extension tablefunc
 SELECT * FROM connectby('(SELECT payload AS k, NULL::text AS p FROM jobs) s', 'k', 'p', 'payload ~2', 0) AS t (k text, p text, l int);
 
@@ -147,19 +147,19 @@ SELECT * FROM xpath_table('id', '''<a>'' || payload || ''</a>''', 'jobs', '/a', 
 
 -- B8. dblink
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON 2F003
+--= rls rewrite: harmless, the function may not SET
 --@ extension dblink
 SELECT * FROM dblink('dbname=' || current_database(), 'SELECT payload FROM jobs') AS t (a text);
 
 -- B8. dblink_connect
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON 2F003
+--= rls rewrite: harmless, the function may not SET
 --@ extension dblink
 SELECT dblink_connect('dbname=' || current_database());
 
 -- B8. dblink_exec
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON 2F003
+--= rls rewrite: harmless, the function may not SET
 --@ extension dblink
 SELECT dblink_exec('dbname=' || current_database(), 'DELETE FROM jobs');
 
@@ -170,7 +170,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
 
 -- B9. passwords of user mappings
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, there are none
 SELECT * FROM pg_user_mappings;
 
 -- B9. IMPORT FOREIGN SCHEMA
@@ -269,7 +269,7 @@ SELECT lastval();
 
 -- B12. pgrowlocks
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, nobody locks a row at the time
 --@ extension pgrowlocks
 SELECT * FROM pgrowlocks('members');
 

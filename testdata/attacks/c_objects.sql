@@ -17,7 +17,7 @@ UPDATE every_patient SET name = 'mine';
 
 -- C1. DELETE through such a view
 --! rls rewrite both: 0A000 relation.view_write
---= rls rewrite: harmless, REASON 23503
+--= rls rewrite: harmless, PostgreSQL refuses the row
 DELETE FROM every_patient WHERE id = 1;
 
 -- C1. COPY of such a view
@@ -31,29 +31,29 @@ COPY (SELECT * FROM every_patient) TO STDOUT;
 TABLE every_patient;
 
 -- C3. a view without the tenant column
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT * FROM patient_countries;
 
 -- C3. a view that groups
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT * FROM open_totals;
 
 -- C3. a view that counts
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT * FROM status_counts;
 
 -- C3. UPDATE through a view
 --! rls rewrite both: 0A000 relation.view_write
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 UPDATE own_patients SET name = 'mine';
 
 -- C3. DELETE through a view
 --! rls rewrite both: 0A000 relation.view_write
---= rls rewrite: harmless, REASON 23503
+--= rls rewrite: harmless, PostgreSQL refuses the row
 DELETE FROM own_patients;
 
 -- C3. INSERT through a view with another tenant's key
@@ -93,26 +93,26 @@ REFRESH MATERIALIZED VIEW patient_names;
 
 -- C4. COPY of a materialized view
 --! rls rewrite both: 42501 relation.denied
---= rls rewrite: harmless, REASON 42809
+--= rls rewrite: harmless, PostgreSQL refuses it
 COPY patient_names TO STDOUT;
 
 -- C5. a partition by its name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT payload FROM events_2026_01;
 
 -- C5. ONLY of a partition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT payload FROM ONLY events_2026_02;
 
 -- C5. COPY of a partition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY events_2026_01 TO STDOUT;
 
 -- C5. COPY of a partition's columns
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY events_2026_01 (payload) TO STDOUT;
 
@@ -123,12 +123,12 @@ COPY events_2026_01 (payload) TO STDOUT;
 INSERT INTO events_2026_01 (id, at, kind, tenant_id) VALUES (99, '2026-01-02', 'x', 2);
 
 -- C5. UPDATE of a partition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 UPDATE events_2026_01 SET kind = 'mine';
 
 -- C5. DELETE from a partition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 DELETE FROM events_2026_02;
 
@@ -138,11 +138,11 @@ DELETE FROM events_2026_02;
 TRUNCATE events_2026_01;
 
 -- C5. a row for another partition, whose message prints it
---= rls rewrite: harmless, REASON 23514
+--= rls rewrite: harmless, PostgreSQL refuses the row
 INSERT INTO events_2026_01 (id, at, kind, tenant_id) VALUES (99, '2027-01-02', 'x', 1);
 
 -- C5. a partition behind another name in a common table expression
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH events AS (SELECT * FROM events_2026_01) SELECT payload FROM events;
 
@@ -231,48 +231,48 @@ SELECT coalesce(born::text, spy()) FROM patients;
 
 -- C9. a function that reads with the caller's rights
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT patient_total();
 
 -- C9. a function of a row
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT peers(m) FROM members m;
 
 -- C9. a function of all columns
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT peers(m.*) FROM members m;
 
 -- C10. a function as a column
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT m.peers FROM members m;
 
 -- C10. a function as a column in brackets
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (m).peers FROM members m;
 
 -- C10. a function as a column of the table's name
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT members.peers FROM members;
 
 -- C10. a function as a column of a number
 --! rls rewrite both: 42501 function.column_notation
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, PostgreSQL reads it as a numeric constant's
 SELECT (5).spy;
 
 -- C10. a function as a column of a sub-select
 --! rls rewrite both: 42501 function.column_notation
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, PostgreSQL wants brackets around it
 SELECT (SELECT 5).spy;
 
 -- C10. a function as a column of a cast
@@ -287,92 +287,95 @@ SELECT ('SELECT payload FROM jobs'::text).run_text;
 
 -- C10. a function as a column in a condition
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM members m WHERE m.peers LIKE '%,%';
 
 -- C10. a function as a column of a common table expression
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH m AS (SELECT m FROM members m) SELECT (m.m).peers FROM m;
 
 -- C10. a function as a column of a record
 --! rls rewrite both: 42501 function.column_notation
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT ((SELECT m FROM members m)).peers;
 
 -- C11. an operator of the operator's own
 --! rls rewrite both: 42501 operator.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT 1 @+@ 2;
 
 -- C11. such an operator with its schema
 --! rls rewrite both: 42501 operator.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT 1 OPERATOR(public.@+@) 2;
 
 -- C11. such an operator with ANY
 --! rls rewrite both: 42501 operator.unlisted
---= rls rewrite: harmless, REASON 42809
+--= rls rewrite: harmless, PostgreSQL refuses it
 SELECT 1 @+@ ANY (ARRAY[1]) IS NULL;
 
 -- C11. such an operator in a condition
 --! rls rewrite both: 42501 operator.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM members WHERE id @+@ 2 LIKE '%';
 
 -- C11. a cast with a function
---= rls: harmless, REASON none
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (2::note_ref).note;
 
 -- C11. such a cast as CAST
---= rls: harmless, REASON none
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT CAST(2 AS note_ref);
 
 -- C11. such a cast written as a call
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note_ref(2);
 
 -- C11. such a cast in an assignment of a column's type
+--! rls rewrite both: 42501 type.unlisted
 --= rls rewrite: harmless, PostgreSQL refuses the value
 SELECT * FROM json_to_record('{"a": 2}') AS x (a note_ref);
 
 -- C11. an aggregate with a function
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT spy_sum(id) FROM patients;
 
 -- C11. such an aggregate as a window function
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT spy_sum(id) OVER () FROM patients;
 
 -- C11. a function in the place of PostgreSQL's
 --! rls rewrite both: 42501 function.shadowed
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT lower('x'::name);
 
 -- C11. a function in the place of PostgreSQL's, with its schema
 --! rls rewrite both: 42501 function.unlisted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT public.lower('x');
 
 -- C11. a type in the place of PostgreSQL's
 --! rls rewrite both: 42501 statement.ddl
---= rls rewrite: harmless, REASON 23514
+--= rls rewrite: harmless, PostgreSQL refuses the row
 CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (public.spy() IS NULL);
 SELECT 'x'::text;
 
@@ -383,11 +386,11 @@ CALL erase(2);
 
 -- C11. a procedure that deletes, called as a function
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, REASON 42809
+--= rls rewrite: harmless, PostgreSQL refuses it
 SELECT erase(2);
 
 -- C12. another schema's table of a shared one's name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT name FROM attic.countries;
 
@@ -458,6 +461,6 @@ SELECT * FROM pg_temp.countries;
 SELECT * FROM countriesxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx;
 
 -- C13. an alias that looks like a schema
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT public.name FROM patients AS public;

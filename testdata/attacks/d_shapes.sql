@@ -2,47 +2,47 @@
 -- predicate where it does not hold. {t} is where a simple one would put it.
 
 -- D1. column aliases that move the tenant column's name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT * FROM members AS m (x, y, z, w, v, tenant_id) WHERE {m.t} true OR m.x = 2;
 
 -- D1. column aliases that give it to a column that holds one's own key
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT m.note FROM members m (a, tenant_id, name, note) WHERE {m.t} true;
 
 -- D1. column aliases of a join
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT j.d FROM (members m JOIN countries c ON true) AS j (tenant, a, b, d) WHERE j.tenant > 0;
 
 -- D2. a common table expression with the table's name, which a qualified name passes by
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH members AS (SELECT 1 AS id) SELECT note FROM public.members;
 
 -- D2. a common table expression with the table's name, in an inner query
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (WITH members AS (SELECT 1 AS id) SELECT max(id) FROM members), (SELECT max(note) FROM members);
 
 -- D2. a common table expression that reads the table of its name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH members AS (SELECT * FROM members) SELECT note FROM members;
 
 -- D2. a common table expression that is defined later
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH a AS (SELECT note FROM members), members AS (SELECT 1 AS note) SELECT * FROM a;
 
 -- D2. a common table expression of a sibling
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT * FROM (WITH members AS (SELECT 1) SELECT * FROM members) a, (SELECT note FROM members) b;
 
 -- D2. a recursive one that names itself only with RECURSIVE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 WITH RECURSIVE members AS (SELECT note FROM public.members UNION SELECT note FROM members) SELECT * FROM members;
 
@@ -52,12 +52,12 @@ WITH RECURSIVE members AS (SELECT note FROM public.members UNION SELECT note FRO
 WITH jobs AS (SELECT * FROM jobs) SELECT payload FROM jobs;
 
 -- D3. UPDATE of a common table expression's name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 WITH members AS (SELECT 1 AS id) UPDATE members SET note = 'mine';
 
 -- D3. DELETE from a common table expression's name
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 WITH members AS (SELECT 1 AS id) DELETE FROM members;
 
@@ -73,246 +73,246 @@ WITH jobs AS (SELECT 1 AS id) INSERT INTO jobs VALUES (99, 'mine');
 WITH members AS (SELECT 1 AS id) MERGE INTO members USING countries c ON c.code = 'DE' WHEN MATCHED THEN UPDATE SET note = 'mine';
 
 -- D4. a sub-select in the target list
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT id, (SELECT string_agg(note, ',') FROM members) FROM patients WHERE {t} true;
 
 -- D4. a sub-select in FROM
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT * FROM (SELECT note FROM members) s;
 
 -- D4. a sub-select in a sub-select in a sub-select
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (SELECT max(n) FROM (SELECT (SELECT max(note) FROM members) AS n) s);
 
 -- D4. LATERAL
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT p.id, s.note FROM patients p, LATERAL (SELECT note FROM members m WHERE m.id = p.id) s WHERE {p.t} true;
 
 -- D4. LATERAL of a left join
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT c.code, s.note FROM countries c LEFT JOIN LATERAL (SELECT note FROM members) s ON true;
 
 -- D4. WHERE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM patients WHERE {t} 'note ~' || '2~' IN (SELECT note FROM members);
 
 -- D4. HAVING
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT count(*) FROM patients WHERE {t} true HAVING (SELECT count(*) FROM members) > 2;
 
 -- D4. GROUP BY
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, an expression that is the same for all rows
 SELECT count(*) FROM patients WHERE {t} true GROUP BY (SELECT max(note) FROM members), (SELECT count(*) FROM members);
 
 -- D4. ORDER BY
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (SELECT max(note) FROM members) AS x FROM patients WHERE {t} true ORDER BY (SELECT max(credit) FROM members);
 
 -- D4. LIMIT
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM patients WHERE {t} true LIMIT (SELECT count(*) FROM members);
 
 -- D4. OFFSET
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM patients WHERE {t} true OFFSET (SELECT count(*) FROM members);
 
 -- D4. FETCH FIRST
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM patients WHERE {t} true FETCH FIRST (SELECT count(*) FROM members) ROWS ONLY;
 
 -- D4. DISTINCT ON
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT DISTINCT ON ((SELECT max(note) FROM members)) (SELECT max(note) FROM members) FROM patients WHERE {t} true;
 
 -- D4. a window's partition
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the partitions hold one row each
 SELECT count(*) OVER (PARTITION BY (SELECT max(note) FROM members) <> note) FROM members WHERE {t} true;
 
 -- D4. a window's frame
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT sum(id) OVER (ORDER BY id ROWS (SELECT count(*) FROM members) PRECEDING) FROM patients WHERE {t} true;
 
 -- D4. FILTER
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT count(*) FILTER (WHERE (SELECT count(*) FROM members) > 2) FROM patients WHERE {t} true;
 
 -- D4. WITHIN GROUP
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY (SELECT max(note) FROM members)) FROM patients WHERE {t} true;
 
 -- D4. an argument of an aggregate
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT string_agg(name, (SELECT max(note) FROM members)) FROM patients WHERE {t} true;
 
 -- D4. an aggregate's order
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT array_agg((SELECT max(note) FROM members) ORDER BY id) FROM patients WHERE {t} true;
 
 -- D4. JOIN ON
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT c.code FROM countries c JOIN feature_flags f ON (SELECT count(*) FROM members) > 2;
 
 -- D4. JOIN of the table itself
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT m.note FROM patients p JOIN members m USING (id) WHERE {p.t} true;
 
 -- D4. a left join, whose predicate must stand in ON
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT p.id, m.note FROM patients p LEFT JOIN members m ON m.id <> p.id WHERE {p.t} true;
 
 -- D4. a full join
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT p.name, m.note FROM patients p FULL JOIN members m ON m.id = p.id;
 
 -- D4. a natural join
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT code, name FROM countries NATURAL FULL JOIN attic.countries a;
 
 -- D4. arguments of TABLESAMPLE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM countries c, patients TABLESAMPLE BERNOULLI ((SELECT count(*) * 30 FROM members)) REPEATABLE (1);
 
 -- D4. XMLTABLE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT x.* FROM XMLTABLE('/a' PASSING (SELECT ('<a>' || string_agg(note, ',') || '</a>')::xml FROM members) COLUMNS b text PATH '.') x;
 
 -- D4. a subscript
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT (SELECT array_agg(note) FROM members)[(SELECT count(*) FROM members)];
 
 -- D4. a slice
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT (ARRAY[1, 2, 3, 4])[1:(SELECT count(*) FROM members)];
 
 -- D4. a variadic argument
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT concat(VARIADIC (SELECT array_agg(note) FROM members));
 
 -- D4. a named argument
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT make_interval(secs => (SELECT count(*) FROM members));
 
 -- D4. ROW
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT ROW((SELECT max(note) FROM members), 1);
 
 -- D4. ARRAY
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT ARRAY(SELECT note FROM members);
 
 -- D4. CASE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT CASE (SELECT count(*) FROM members) WHEN 1 THEN 'alone' ELSE (SELECT max(note) FROM members) END;
 
 -- D4. COALESCE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT coalesce(NULL, (SELECT max(note) FROM members));
 
 -- D4. GREATEST
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT greatest('a', (SELECT max(note) FROM members));
 
 -- D4. IN of a row
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT id FROM patients WHERE {t} (id, 'note ~' || '2~') IN (SELECT id, note FROM members);
 
 -- D4. ANY
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT 'note ~' || '2~' = ANY (SELECT note FROM members);
 
 -- D4. ALL
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT 3 > ALL (SELECT tenant_id + id FROM members);
 
 -- D4. EXISTS
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT EXISTS (SELECT FROM members WHERE name = 'victim');
 
 -- D4. VALUES
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 VALUES ((SELECT max(note) FROM members)), ('x');
 
 -- D4. RETURNING
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 UPDATE settings SET value = 'x' WHERE {t} name = 'fax' RETURNING (SELECT string_agg(note, ',') FROM members);
 
 -- D4. ON CONFLICT
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 INSERT INTO feature_flags (name) VALUES ('video') ON CONFLICT (name) DO UPDATE SET note = (SELECT string_agg(note, ',') FROM members) RETURNING note;
 
 -- D4. ON CONFLICT's condition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 INSERT INTO feature_flags (name) VALUES ('video') ON CONFLICT (name) DO UPDATE SET note = 'x' WHERE (SELECT count(*) FROM members) > 2;
 
 -- D4. an assignment
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 UPDATE feature_flags SET note = (SELECT string_agg(m.note, ',') FROM members m) RETURNING note;
 
 -- D4. a multiple assignment
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 UPDATE feature_flags SET (note, enabled) = (SELECT max(m.note), true FROM members m) RETURNING note;
 
 -- D4. UPDATE FROM
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 UPDATE feature_flags f SET note = m.note FROM members m WHERE m.name = 'victim' RETURNING m.note;
 
 -- D4. DELETE USING
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 DELETE FROM feature_flags f USING members m WHERE m.name = 'victim' RETURNING m.note;
 
 -- D4. the source of MERGE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 MERGE INTO feature_flags f USING members m ON f.name = m.name WHEN NOT MATCHED THEN INSERT VALUES (m.name, true, m.note);
 SELECT note FROM feature_flags;
 
 -- D4. a condition of MERGE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 MERGE INTO feature_flags f USING countries c ON c.code = 'DE' WHEN MATCHED AND (SELECT count(*) FROM members) > 2 THEN DELETE;
 
@@ -339,72 +339,72 @@ EXECUTE q ((SELECT max(note) FROM members));
 SELECT json_array(SELECT note FROM members);
 
 -- D4. an operand of a bit string's test
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT (SELECT max(note) FROM members) IS DISTINCT FROM 'x', (SELECT max(note) FROM members) LIKE '%2%';
 
 -- D5. UNION
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT name FROM patients WHERE {t} true UNION ALL SELECT note FROM members;
 
 -- D5. INTERSECT
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT 'note ~' || '2~' INTERSECT SELECT note FROM members;
 
 -- D5. EXCEPT
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 (SELECT note FROM members) EXCEPT (SELECT 'x');
 
 -- D5. TABLE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 TABLE members;
 
 -- D5. TABLE in UNION
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 VALUES (1, 1, 'x', 'x', 1, true) UNION TABLE members;
 
 -- D5. ONLY
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM ONLY members;
 
 -- D5. ONLY in brackets
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM ONLY (members);
 
 -- D5. a star behind the table
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM members *;
 
 -- D5. TABLESAMPLE
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM members TABLESAMPLE SYSTEM (100);
 
 -- D5. a whole row
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT m::text FROM members m;
 
 -- D5. a whole row of a join
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT j FROM (members m JOIN countries c ON true) j;
 
 -- D5. a whole row as JSON
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT json_agg(m), row_to_json(m) FROM members m GROUP BY m;
 
 -- D5. SELECT without columns
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT FROM members;
 
@@ -413,47 +413,47 @@ SELECT FROM members;
 ((SELECT note FROM ((members))));
 
 -- D5. rows counted
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 SELECT count(*), max(credit), min(name) FROM members;
 
 -- D5. rows locked
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM members FOR UPDATE;
 
 -- D5. rows locked without waiting
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note FROM members m FOR NO KEY UPDATE OF m SKIP LOCKED;
 
 -- D6. COPY of a table
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY members TO STDOUT;
 
 -- D6. COPY of columns
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY members (note) TO STDOUT;
 
 -- D6. COPY as CSV
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY public.members TO STDOUT (FORMAT csv, HEADER);
 
 -- D6. COPY in binary
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY members TO STDOUT (FORMAT binary);
 
 -- D6. COPY of a query
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY (SELECT note FROM members) TO STDOUT;
 
 -- D6. COPY of what a statement returns
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 COPY (UPDATE members SET credit = 1 RETURNING note) TO STDOUT;
 
@@ -480,7 +480,7 @@ COPY members FROM STDIN (FORMAT csv);
 
 -- D7. COPY FROM that ends the data early
 --= rls: tells
---= rewrite: harmless, REASON none
+--= rewrite: harmless, PostgreSQL ends there too
 --< 1	9	mine	mine	1	t
 --< \.
 --< 2	10	planted	planted	1	t
@@ -511,12 +511,12 @@ INSERT INTO members VALUES (1, 8, 'a', 'x', 1, true), (2, 9, 'planted', 'x', 1, 
 INSERT INTO members SELECT 2, 9, 'planted', 'x', 1, true;
 
 -- D8. INSERT ... TABLE
---= rls rewrite: harmless, REASON 23505
+--= rls rewrite: harmless, the rows are there
 INSERT INTO members TABLE members;
 
 -- D8. INSERT of a whole row
 --! rewrite both: 0A000 insert.unknown_width
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the rows are there
 INSERT INTO members SELECT (m).* FROM members m ON CONFLICT DO NOTHING;
 
 -- D8. INSERT of VALUES in a sub-select
@@ -541,7 +541,7 @@ INSERT INTO members (tenant_id, id, name, note, credit, active) VALUES (1 + 1, 9
 INSERT INTO members (tenant_id, id, name, note, credit, active) VALUES ($1, 9, 'planted', 'x', 1, true);
 
 -- D8. INSERT ... SELECT of others' rows
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 INSERT INTO feature_flags (name, note) SELECT name, note FROM members RETURNING note;
 
@@ -558,34 +558,34 @@ INSERT INTO members (U&"tenant\005Fid", id, name, note, credit, active) VALUES (
 INSERT INTO practitioners (id, name, tenant_id) OVERRIDING USER VALUE VALUES (5, 'planted', 2);
 
 -- D8. INSERT into one's own, RETURNING more
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 INSERT INTO log_lines (level, line) VALUES ('x', 'y') RETURNING (SELECT string_agg(note, ',') FROM members);
 
 -- D9. ON CONFLICT on a key of all tenants overwrites the row
 --! rls: 42501
---! rewrite both: open, REASON
+--! rewrite both: open, a key without the tenant column tells that a row exists
 --= rls: tells
 --= rewrite: writes
 INSERT INTO handles (tenant_id, handle, note) VALUES (1, 'taken', 'mine') ON CONFLICT (handle) DO UPDATE SET note = 'mine' RETURNING *;
 
 -- D9. ON CONFLICT returns the row
 --! rls: 42501
---! rewrite both: open, REASON
+--! rewrite both: open, a key without the tenant column tells that a row exists
 --= rls: tells
 --= rewrite: writes
 INSERT INTO handles (tenant_id, handle, note) VALUES (1, 'taken', 'mine') ON CONFLICT (handle) DO UPDATE SET handle = handles.handle RETURNING note;
 
 -- D9. ON CONFLICT ON CONSTRAINT
 --! rls: 42501
---! rewrite both: open, REASON
+--! rewrite both: open, a key without the tenant column tells that a row exists
 --= rls: tells
 --= rewrite: writes
 INSERT INTO handles (tenant_id, handle, note) VALUES (1, 'taken', 'mine') ON CONFLICT ON CONSTRAINT handles_handle_key DO UPDATE SET tenant_id = 1;
 
 -- D9. ON CONFLICT reads the row in a condition
 --! rls: 42501
---! rewrite both: open, REASON
+--! rewrite both: open, a key without the tenant column tells that a row exists
 --= rls: tells
 --= rewrite: writes
 INSERT INTO handles (tenant_id, handle, note) VALUES (1, 'taken', 'mine') ON CONFLICT (handle) DO UPDATE SET note = 'mine' WHERE handles.note LIKE 'handle%';
@@ -621,7 +621,7 @@ UPDATE members SET (tenant_id, id) = ROW (2, 99) WHERE {t} id = 1;
 UPDATE members SET tenant_id = DEFAULT WHERE {t} id = 1;
 
 -- D10. another tenant's row taken
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 UPDATE members SET tenant_id = 1, id = 99 WHERE tenant_id = 2 RETURNING note;
 
@@ -661,12 +661,12 @@ MERGE INTO members m USING countries c ON {m.t} c.code = 'DE' WHEN MATCHED THEN 
 MERGE INTO members m USING countries c ON {m.t} c.code = 'DE' WHEN NOT MATCHED BY SOURCE THEN DELETE;
 
 -- D12. DELETE in a common table expression
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 WITH d AS (DELETE FROM members RETURNING *) SELECT note FROM d;
 
 -- D12. UPDATE in a common table expression
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 WITH u AS (UPDATE members SET credit = 0 RETURNING *) SELECT note FROM u;
 
@@ -677,36 +677,36 @@ WITH u AS (UPDATE members SET credit = 0 RETURNING *) SELECT note FROM u;
 WITH i AS (INSERT INTO members VALUES (2, 9, 'planted', 'x', 1, true) RETURNING *) SELECT * FROM i;
 
 -- D12. a write behind a read of the same row
---= rls rewrite: harmless, REASON 23503
+--= rls rewrite: harmless, PostgreSQL refuses the row
 WITH a AS (SELECT * FROM members), d AS (DELETE FROM handles USING a WHERE a.name <> handle RETURNING handles.note) SELECT * FROM d;
 
 -- D12. RETURNING all
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 UPDATE members SET credit = 1 RETURNING *;
 
 -- D12. DELETE without condition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 DELETE FROM members;
 
 -- D12. UPDATE without condition
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 UPDATE members SET note = 'mine';
 
 -- D12. UPDATE of a partitioned table
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 UPDATE events SET kind = 'mine';
 
 -- D12. UPDATE FROM itself
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 UPDATE members m SET note = o.note FROM members o WHERE {m.t} o.name = 'victim' RETURNING m.note;
 
 -- D12. DELETE USING itself
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 DELETE FROM members m USING members o WHERE {m.t} o.name = 'victim' RETURNING o.note;
 
@@ -801,7 +801,7 @@ EXPLAIN ANALYZE EXECUTE q;
 
 -- D13. DO
 --! rls rewrite both: 42501 statement.do
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: writes
 DO $$ BEGIN DELETE FROM members; END $$;
 
@@ -818,32 +818,32 @@ MERGE INTO members m USING countries c ON c.code = 'DE' WHEN MATCHED THEN DELETE
 UPDATE members SET credit = 1 RETURNING old.note;
 
 -- D15. a comment that hides
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note /* FROM patients WHERE tenant_id = 1 */ FROM members -- WHERE tenant_id = 1;
 
 -- D15. nested comments
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note /* a /* b */ tenant_id = 1 */ FROM /**/ members;
 
 -- D15. a dollar quote
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note, $x$ ' FROM patients -- $x$ FROM members;
 
 -- D15. an escape string
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT note, E'\' FROM patients -- ' FROM members;
 
 -- D15. a backslash that is none
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT '\', note FROM members WHERE name <> '\';
 
 -- D15. a Unicode escape
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT U&'\0027 FROM patients --', note FROM members;
 
@@ -852,11 +852,11 @@ SELECT U&'\0027 FROM patients --', note FROM members;
 SELECT(note)FROM(members)where(1)=(1);
 
 -- D15. a statement behind a statement
---= rls: harmless, REASON 23503
+--= rls: harmless, PostgreSQL refuses the row
 --= rewrite: shows
 SELECT 1; SELECT note FROM members; DELETE FROM handles;
 
 -- D15. statements without anything
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 ;;; SELECT note FROM members;;;

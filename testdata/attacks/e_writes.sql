@@ -21,12 +21,12 @@ TRUNCATE ONLY log_lines, notes RESTART IDENTITY;
 DO $$ BEGIN TRUNCATE members; END $$;
 
 -- E2. a row that refers to another tenant's
---! rls rewrite both: open, REASON
+--! rls rewrite both: open, a key without the tenant column tells that a row exists
 --= rls rewrite: tells
 INSERT INTO visits (tenant_id, id, handle, minutes) VALUES (1, 99, 'taken', 1);
 
 -- E3. a DELETE that cascades to another tenant's row
---= rls rewrite: harmless, REASON 23503
+--= rls rewrite: harmless, PostgreSQL refuses the row
 DELETE FROM invoices WHERE id = 1001;
 
 -- E4. REFERENCES to a table of all
@@ -204,17 +204,17 @@ LOCK TABLE own_patients IN ACCESS EXCLUSIVE MODE;
 
 -- E10. rows of a shared table locked
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
 SELECT * FROM countries FOR UPDATE;
 
 -- E10. rows of a shared table locked in a join
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
 SELECT p.id FROM patients p JOIN countries c ON c.code = p.country WHERE {p.t} true FOR UPDATE;
 
 -- E10. rows of a shared table locked for sharing
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
 SELECT * FROM countries FOR KEY SHARE;
 
 -- E10. rows locked through a view
@@ -254,7 +254,7 @@ SELECT pg_try_advisory_lock(id) FROM patients;
 
 -- E11. advisory locks released
 --! rls rewrite both: 42501 function.advisory_lock
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, locks of others are not released
 SELECT pg_advisory_unlock(42);
 
 -- E12. PREPARE TRANSACTION
@@ -279,17 +279,17 @@ ROLLBACK PREPARED 'theirs';
 
 -- E13. pg_terminate_backend
 --! rls rewrite both: 42501 function.backend
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, no session has that text
 SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE 'nothing') a;
 
 -- E13. pg_terminate_backend of a number
 --! rls rewrite both: 42501 function.backend
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, no process has the number
 SELECT pg_terminate_backend(2147483647);
 
 -- E13. pg_cancel_backend
 --! rls rewrite both: 42501 function.backend
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, no process has the number
 SELECT pg_cancel_backend(2147483647);
 
 -- E13. pg_reload_conf
@@ -298,17 +298,17 @@ SELECT pg_reload_conf();
 
 -- E14. DROP OWNED
 --! rls rewrite both: 42501 statement.role
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the role owns nothing here, and what it drops is back before it is looked at
 DROP OWNED BY CURRENT_USER;
 
 -- E14. GRANT
 --! rls rewrite both: 42501 statement.grant
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the role has no grant option: PostgreSQL warns
 GRANT SELECT ON backup TO PUBLIC;
 
 -- E14. REVOKE
 --! rls rewrite both: 42501 statement.grant
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the role has no grant option: PostgreSQL warns
 REVOKE SELECT ON members FROM clinic_app;
 
 -- E14. GRANT of the role
@@ -346,7 +346,7 @@ VACUUM VERBOSE members;
 
 -- E16. ANALYZE
 --! rls rewrite both: 42501 statement.maintenance
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the role does not own the table: PostgreSQL warns
 ANALYZE VERBOSE members;
 
 -- E16. CLUSTER
@@ -373,35 +373,35 @@ SELECT pg_stat_reset();
 
 -- E17. pg_sleep
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it takes time
 SELECT pg_sleep(0.01);
 
 -- E17. pg_sleep in a condition
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it takes time
 SELECT id FROM members WHERE {t} CASE WHEN credit = 77 THEN pg_sleep(0.01) IS NULL END;
 
 -- E17. pg_sleep_for
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it takes time
 SELECT pg_sleep_for('10 ms');
 
 -- E17. LISTEN
 --! rls rewrite both: 0A000 statement.listen
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it takes effect when the transaction commits; H5 does
 LISTEN victims;
 
 -- E17. NOTIFY
 --! rls rewrite both: 0A000 statement.notify
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it takes effect when the transaction commits
 NOTIFY victims, 'x';
 
 -- E17. pg_notify of what is read
 --! rls rewrite both: 42501 function.notify
---= rls: harmless, REASON none
+--= rls: harmless, it takes effect when the transaction commits
 --= rewrite: tells
 SELECT pg_notify('victims', note) FROM members;
 
 -- E17. UNLISTEN
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, nobody listens
 UNLISTEN *;

@@ -13,7 +13,7 @@ SET standard_conforming_strings = off; SELECT '\'', note FROM members --';
 DELETE FROM log_lines; SELECT payload FROM jobs;
 
 -- I3. several statements in one Parse
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: shows
 SELECT 1; SELECT note FROM members;
 
@@ -58,7 +58,7 @@ SET client_encoding = 'SQL_ASCII';
 SET "CLIENT_ENCODING" = 'uhc';
 
 -- I4. RESET of the encoding
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, it is what the connection began with
 RESET client_encoding;
 
 -- I5. standard_conforming_strings
@@ -74,7 +74,7 @@ SELECT 'a\'', note FROM members --';
 SET standard_conforming_strings = 0;
 
 -- I5. standard_conforming_strings by default of the role
---= rls rewrite: harmless, REASON none
+--= rls rewrite: harmless, the default is on
 SET standard_conforming_strings TO DEFAULT;
 
 -- I5. backslash_quote
@@ -99,7 +99,7 @@ SET array_nulls = off;
 SET quote_all_identifiers = on;
 
 -- I8. a Query that comes behind an Execute without Sync
---= rls: harmless, REASON none
+--= rls: harmless, policies hold
 --= rewrite: tells
 INSERT INTO log_lines (level, line) VALUES ('x', 'y');
 SELECT count(*) FROM log_lines;
