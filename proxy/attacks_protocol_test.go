@@ -76,7 +76,7 @@ func cutPair(s string) (name, value string) {
 
 // TestFunctionCallMessagesAreRefused: A17, I1.
 func TestFunctionCallMessagesAreRefused(t *testing.T) {
-	f := newBattlefield(t)
+	c := clinic.New(t, 2)
 	setConfig := &pgproto3.FunctionCall{Function: 2078, Arguments: [][]byte{[]byte(clinic.Setting), []byte("2"), []byte("t")}}
 	toXML := &pgproto3.FunctionCall{Function: 2924, Arguments: [][]byte{[]byte("SELECT name FROM patients"), []byte("t"), []byte("t"), []byte("")}}
 	send := func(h *hostile, call *pgproto3.FunctionCall) transcript {
@@ -87,7 +87,7 @@ func TestFunctionCallMessagesAreRefused(t *testing.T) {
 		return tr
 	}
 	for _, enforce := range enforcements {
-		g := open(t, f.Clinic, enforce, poolOf(1))
+		g := open(t, c, enforce, poolOf(1))
 		h := newHostile(t, g.url("tenant1"), nil)
 		for _, call := range []*pgproto3.FunctionCall{setConfig, toXML} {
 			require.Equal(t, []string{"0A000"}, send(h, call).codes)
@@ -98,14 +98,14 @@ func TestFunctionCallMessagesAreRefused(t *testing.T) {
 			require.False(t, h.holds(marks...))
 		}
 	}
-	direct := newHostile(t, f.URL(f.Plain), nil)
+	direct := newHostile(t, c.URL(c.Plain), nil)
 	require.Empty(t, send(direct, toXML).codes)
 	require.True(t, direct.holds(marks...), "it would show rows")
 }
 
 // TestMessagesOutOfOrderGetNothing: I6, I7, I8.
 func TestMessagesOutOfOrderGetNothing(t *testing.T) {
-	f := newBattlefield(t)
+	c := clinic.New(t, 2)
 	message := func(typ byte, body ...byte) []byte {
 		return append(binary.BigEndian.AppendUint32([]byte{typ}, uint32(4+len(body))), body...)
 	}
@@ -119,13 +119,13 @@ func TestMessagesOutOfOrderGetNothing(t *testing.T) {
 	takeOver = append(append(takeOver, message('B', make([]byte, 8)...)...), message('E', 0, 0, 0, 0, 0)...)
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
-			g := open(t, f.Clinic, enforce, poolOf(1))
+			g := open(t, c, enforce, poolOf(1))
 			for what, sent := range map[string][]byte{
-				"a NUL inside the text":              message('Q', append([]byte("SELECT 1\x00; SELECT payload FROM jobs"), 0)...),
-				"no NUL at the end":                  message('Q', []byte("SELECT payload FROM jobs")...),
+				"a NUL inside the text":              message('Q', append([]byte("SELECT 1\x00; SELECT name FROM patients"), 0)...),
+				"no NUL at the end":                  message('Q', []byte("SELECT name FROM patients")...),
 				"bytes behind the text":              message('Q', []byte("SELECT 1\x00payload")...),
-				"text that is not UTF-8":             query("SELECT '\xff', payload FROM jobs"),
-				"half a character before a quote":    query("SELECT '\x81' , payload FROM jobs --'"),
+				"text that is not UTF-8":             query("SELECT '\xff', name FROM patients"),
+				"half a character before a quote":    query("SELECT '\x81' , name FROM patients --'"),
 				"a length of three":                  {'Q', 0, 0, 0, 3},
 				"a length below zero":                {'Q', 0xff, 0xff, 0xff, 0xff},
 				"a length of two gigabytes":          {'Q', 0x7f, 0xff, 0xff, 0xff},
@@ -170,9 +170,9 @@ func isTimeout(err error) bool {
 // TestAClientThatLeavesInMidTransactionLeavesNothing: H, what an attacker's
 // unfinished work would do to whoever comes next.
 func TestAClientThatLeavesInMidTransactionLeavesNothing(t *testing.T) {
-	f := newBattlefield(t)
+	c := clinic.New(t, 2)
 	for _, enforce := range enforcements {
-		g := open(t, f.Clinic, enforce, poolOf(1))
+		g := open(t, c, enforce, poolOf(1))
 		victim := g.tenant("2")
 		sane := pgtest.Must(t, victim, sanity)
 		for i, script := range [][]string{

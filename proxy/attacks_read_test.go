@@ -38,7 +38,7 @@ type verdict struct {
 // An effect is what an attack does when no guard holds it.
 type effect struct {
 	kind   string
-	reason string // why it is harmless
+	reason string // why it is harmless, or what is not seen
 }
 
 // Kinds of effects.
@@ -48,9 +48,10 @@ const (
 	tells    = "tells"    // the answer depends on what others have
 	leaves   = "leaves"   // something that outlives the statement: a setting, an object, a lock
 	harmless = "harmless" // the server does not let it, or there is nothing to get
+	unseen   = "unseen"   // the test does not look at its harm, or what it would get is not there
 )
 
-var effectKinds = []string{shows, writes, tells, leaves, harmless}
+var effectKinds = []string{shows, writes, tells, leaves, harmless, unseen}
 
 var attackTitle = regexp.MustCompile(`^-- ([A-J][0-9]+)\. (.+)$`)
 
@@ -139,7 +140,7 @@ func (a *attack) readEffect(note string) error {
 		return fmt.Errorf("%q has no effect", note)
 	}
 	kind, reason, _ := strings.Cut(what, ", ")
-	if !slices.Contains(effectKinds, kind) || (kind == harmless) != (reason != "") {
+	if !slices.Contains(effectKinds, kind) || (kind == harmless || kind == unseen) != (reason != "") {
 		return fmt.Errorf("%q is no effect", what)
 	}
 	for database := range strings.FieldsSeq(where) {

@@ -552,7 +552,7 @@ ALTER ROLE clinic_app IN DATABASE postgres SET statement_timeout = 1;
 
 -- A18. ALTER USER with a password
 --! rls rewrite both: 42501 statement.role
---= rls rewrite: harmless, a role may change its own; the state that is looked at does not show it
+--= rls rewrite: unseen, a role may change its own password
 ALTER USER CURRENT_USER PASSWORD 'mine';
 
 -- A18. ALTER DATABASE

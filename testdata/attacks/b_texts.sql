@@ -101,7 +101,7 @@ SELECT word FROM ts_stat('SELECT array_to_tsvector(ARRAY[note]) FROM members WHE
 
 -- B4. ts_stat with weights
 --! rls rewrite both: 42501 function.runs_sql
---= rls rewrite: harmless, the words have no weights
+--= rls rewrite: unseen, the words have no weights
 SELECT * FROM ts_stat('SELECT array_to_tsvector(ARRAY[payload]) FROM jobs', 'abcd');
 
 -- B4. ts_stat of a parameter
@@ -135,7 +135,7 @@ SELECT * FROM crosstab2('SELECT payload, payload, payload FROM jobs ORDER BY 1')
 
 -- B6. connectby with a table's name that is a query
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, no row begins with that value
+--= rls rewrite: unseen, no row begins with that value
 --@ extension tablefunc
 SELECT * FROM connectby('(SELECT payload AS k, NULL::text AS p FROM jobs) s', 'k', 'p', 'payload ~2', 0) AS t (k text, p text, l int);
 
@@ -170,7 +170,7 @@ CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
 
 -- B9. passwords of user mappings
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT * FROM pg_user_mappings;
 
 -- B9. IMPORT FOREIGN SCHEMA
@@ -269,7 +269,7 @@ SELECT lastval();
 
 -- B12. pgrowlocks
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: harmless, nobody locks a row at the time
+--= rls rewrite: unseen, nobody locks a row at the time
 --@ extension pgrowlocks
 SELECT * FROM pgrowlocks('members');
 

@@ -741,10 +741,11 @@ DECLARE c CURSOR FOR SELECT note FROM members;
 MOVE ALL FROM c;
 
 -- D13. WHERE CURRENT OF
---! rewrite both: 55000 statement.current_of
---= rls rewrite: harmless, PostgreSQL is not prepared for it
+--! rewrite both: 0A000 statement.current_of
+--= rls: harmless, policies hold
+--= rewrite: writes
 DECLARE c CURSOR FOR SELECT * FROM members FOR UPDATE;
-MOVE LAST FROM c;
+MOVE 2 FROM c;
 UPDATE members SET note = 'mine' WHERE CURRENT OF c;
 
 -- D13. CREATE TABLE AS

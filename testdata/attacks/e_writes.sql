@@ -26,8 +26,9 @@ DO $$ BEGIN TRUNCATE members; END $$;
 INSERT INTO visits (tenant_id, id, handle, minutes) VALUES (1, 99, 'taken', 1);
 
 -- E3. a DELETE that cascades to another tenant's row
---= rls rewrite: harmless, PostgreSQL refuses the row
-DELETE FROM invoices WHERE id = 1001;
+--! rls rewrite both: open, a key without the tenant column cascades to others' rows
+--= rls rewrite: writes
+DELETE FROM invoices WHERE id = 1010;
 
 -- E4. REFERENCES to a table of all
 --! rls rewrite both: 42501 statement.ddl
@@ -204,17 +205,17 @@ LOCK TABLE own_patients IN ACCESS EXCLUSIVE MODE;
 
 -- E10. rows of a shared table locked
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
+--= rls rewrite: unseen, the locks are in the rows; nobody waits for them here
 SELECT * FROM countries FOR UPDATE;
 
 -- E10. rows of a shared table locked in a join
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
+--= rls rewrite: unseen, the locks are in the rows; nobody waits for them here
 SELECT p.id FROM patients p JOIN countries c ON c.code = p.country WHERE {p.t} true FOR UPDATE;
 
 -- E10. rows of a shared table locked for sharing
 --! rls rewrite both: 42501 relation.shared_read_only
---= rls rewrite: harmless, the locks are in the rows; nobody waits for them here
+--= rls rewrite: unseen, the locks are in the rows; nobody waits for them here
 SELECT * FROM countries FOR KEY SHARE;
 
 -- E10. rows locked through a view
@@ -279,7 +280,7 @@ ROLLBACK PREPARED 'theirs';
 
 -- E13. pg_terminate_backend
 --! rls rewrite both: 42501 function.backend
---= rls rewrite: harmless, no session has that text
+--= rls rewrite: unseen, no session has that text
 SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query LIKE 'nothing') a;
 
 -- E13. pg_terminate_backend of a number
@@ -373,32 +374,32 @@ SELECT pg_stat_reset();
 
 -- E17. pg_sleep
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, it takes time
+--= rls rewrite: unseen, it takes time
 SELECT pg_sleep(0.01);
 
 -- E17. pg_sleep in a condition
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, it takes time
+--= rls rewrite: unseen, it takes time
 SELECT id FROM members WHERE {t} CASE WHEN credit = 77 THEN pg_sleep(0.01) IS NULL END;
 
 -- E17. pg_sleep_for
 --! rls rewrite both: 42501 function.sleep
---= rls rewrite: harmless, it takes time
+--= rls rewrite: unseen, it takes time
 SELECT pg_sleep_for('10 ms');
 
 -- E17. LISTEN
 --! rls rewrite both: 0A000 statement.listen
---= rls rewrite: harmless, it takes effect when the transaction commits; H5 does
+--= rls rewrite: unseen, it takes effect when the transaction commits; H5 does
 LISTEN victims;
 
 -- E17. NOTIFY
 --! rls rewrite both: 0A000 statement.notify
---= rls rewrite: harmless, it takes effect when the transaction commits
+--= rls rewrite: unseen, it takes effect when the transaction commits
 NOTIFY victims, 'x';
 
 -- E17. pg_notify of what is read
 --! rls rewrite both: 42501 function.notify
---= rls: harmless, it takes effect when the transaction commits
+--= rls: unseen, it takes effect when the transaction commits
 --= rewrite: tells
 SELECT pg_notify('victims', note) FROM members;
 

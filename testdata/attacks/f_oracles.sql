@@ -15,7 +15,7 @@ SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND credit > (
 SELECT id FROM members WHERE {t} name > 'PROBE' AND credit > (SELECT 1 / (length(code) - 2) FROM countries LIMIT 1);
 
 -- F1. CASE of an equality, and a sub-select that fails
---= rls rewrite: harmless, this plan evaluates the tenant's condition first; with other statistics it leaks
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? 77 / 78
 SELECT id FROM members WHERE {t} CASE WHEN credit = PROBE THEN (SELECT 1 / (length(code) - 2) FROM countries LIMIT 1) = 1 END;
 
@@ -26,17 +26,17 @@ SELECT id FROM members WHERE {t} CASE WHEN credit = PROBE THEN (SELECT 1 / (leng
 SELECT id FROM members WHERE {t} CASE WHEN PROBE active THEN (SELECT length(code) / 0 = 1 FROM countries LIMIT 1) END;
 
 -- F1. OR of a comparison
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} (name <> 'PROBE' OR credit > (SELECT 1 / (length(code) - 2) FROM countries LIMIT 1)) AND name > 'p';
 
 -- F1. a volatile function that counts
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} name = 'PROBE' AND 1 / (0 * random())::int > 0;
 
 -- F1. a volatile function in CASE
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? 77 / 78
 SELECT id FROM members WHERE {t} CASE WHEN credit = PROBE THEN 1 / (0 * random())::int > 0 END;
 
@@ -79,7 +79,7 @@ SELECT id FROM members WHERE {t} name = 'PROBE' AND set_config('TimeZone', 'nowh
 
 -- F1. an advisory lock in a condition
 --! rls rewrite both: 42501 function.advisory_lock
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? 77 / 78
 SELECT id FROM members WHERE {t} CASE WHEN credit = PROBE THEN pg_try_advisory_lock(43) END;
 
@@ -121,7 +121,7 @@ MERGE INTO members m USING countries c ON {m.t} m.name BETWEEN 'PROBE' AND 'PROB
 
 -- F2. pg_size_bytes prints its argument
 --! rls rewrite both: 42501 function.catalog_only
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND pg_size_bytes(note) > 0;
 
@@ -146,17 +146,17 @@ SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND current_se
 SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND xmlparse(DOCUMENT note) IS NOT NULL;
 
 -- F2. a cast of a name put together
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND ('tenant.' || name || '.' || note)::regclass IS NOT NULL;
 
 -- F3. an overflow
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND credit * 2000000000 > 0;
 
 -- F3. a division
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? 77 / 78
 SELECT id FROM members WHERE {t} credit > 70 AND 1 / (credit - PROBE) > 0;
 
@@ -174,12 +174,12 @@ SELECT id FROM members WHERE {t} name LIKE 'PROBE\';
 SELECT id FROM members WHERE {t} name LIKE 'PROBE' || $1;
 
 -- F3. a regular expression
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? victim / nobody
 SELECT id FROM members WHERE {t} name BETWEEN 'PROBE' AND 'PROBE' AND note ~ ('(' || left(note, 0));
 
 -- F3. a length
---= rls rewrite: harmless, this plan evaluates the tenant's condition first, which others need not
+--= rls rewrite: unseen, this plan evaluates the tenant's condition first, which others need not
 --? 6 / 99
 SELECT id FROM members WHERE {t} name > 'p' AND repeat('x', 1000000000 * (length(name) / PROBE)) IS NOT NULL;
 

@@ -74,12 +74,12 @@ SELECT n.pg_stat_get_backend_activity FROM generate_series(1, 20) n;
 
 -- G5. pg_stat_activity in a sub-select
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, it gives no rows either way
+--= rls rewrite: unseen, it gives no rows either way
 SELECT count(*) FROM patients WHERE {t} EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%2%');
 
 -- G5. pg_stat_ssl
 --! rls rewrite both: 42501 relation.system
---= rls: harmless, there is one session, as with the tenant alone
+--= rls: unseen, there is one session, as with the tenant alone
 --= rewrite: tells
 SELECT pid FROM pg_stat_ssl;
 
@@ -90,12 +90,12 @@ SELECT pg_stat_statements_reset();
 
 -- G7. the size of a table
 --! rls rewrite both: 42501 function.size
---= rls rewrite: harmless, so few rows take one page in both databases
+--= rls rewrite: unseen, so few rows take one page in both databases
 SELECT pg_relation_size('members');
 
 -- G7. the size of a table with all that belongs to it
 --! rls rewrite both: 42501 function.size
---= rls rewrite: harmless, so few rows take one page in both databases
+--= rls rewrite: unseen, so few rows take one page in both databases
 SELECT pg_total_relation_size('members'), pg_table_size('members'), pg_indexes_size('members');
 
 -- G7. the size of the database
@@ -105,7 +105,7 @@ SELECT pg_database_size(current_database());
 
 -- G7. the size of a schema's tables, by psql's \d+
 --! rls rewrite both: 42501 function.size
---= rls rewrite: harmless, so few rows take one page in both databases
+--= rls rewrite: unseen, so few rows take one page in both databases
 SELECT pg_catalog.pg_size_pretty(pg_catalog.pg_table_size(c.oid)) FROM pg_class c WHERE relname = 'members';
 
 -- G7. pg_stat_user_tables
@@ -130,7 +130,7 @@ SELECT * FROM pg_statio_user_tables;
 
 -- G7. pg_stat_database
 --! rls rewrite both: 42501 relation.system
---= rls: harmless, the statistics are not there yet
+--= rls: unseen, the statistics are not there yet
 --= rewrite: tells
 SELECT xact_commit FROM pg_stat_database;
 
@@ -141,7 +141,7 @@ SELECT * FROM pg_stat_user_indexes;
 
 -- G7. pg_stat_progress_copy
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, nothing is in progress
+--= rls rewrite: unseen, nothing is in progress
 SELECT * FROM pg_stat_progress_copy;
 
 -- G8. pg_locks
@@ -156,7 +156,7 @@ SELECT * FROM pg_lock_status();
 
 -- G8. pg_blocking_pids
 --! rls rewrite both: 42501 function.activity
---= rls rewrite: harmless, nobody waits
+--= rls rewrite: unseen, nobody waits
 SELECT pg_blocking_pids(1);
 
 -- G9. a sequence as a table
@@ -175,7 +175,7 @@ SELECT last_value FROM pg_sequences;
 SELECT pg_sequence_last_value('tickets');
 
 -- G10. ctid
---= rls: harmless, the first row is the tenant's own
+--= rls: unseen, the first row is the tenant's own
 --= rewrite: tells
 SELECT ctid FROM members;
 
@@ -196,7 +196,7 @@ SELECT tableoid::regclass FROM events;
 
 -- G10. currtid2
 --! rls rewrite both: 42501 function.position
---= rls rewrite: harmless, the first row is the tenant's own
+--= rls rewrite: unseen, the first row is the tenant's own
 SELECT currtid2('members', '(0,1)');
 
 -- G10. the transaction's number
@@ -211,12 +211,12 @@ SELECT pg_current_xact_id();
 
 -- G10. a transaction's state
 --! rls rewrite both: 42501 function.position
---= rls rewrite: harmless, it is too long ago
+--= rls rewrite: unseen, it is too long ago
 SELECT txid_status(3);
 
 -- G10. the snapshot
 --! rls rewrite both: 42501 function.position
---= rls: harmless, the counter stands where it stands alone
+--= rls: unseen, the counter stands where it stands alone
 --= rewrite: tells
 SELECT pg_current_snapshot();
 
@@ -233,7 +233,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '00000003-000000
 
 -- G10. the log's position
 --! rls rewrite both: 42501 function.position
---= rls: harmless, the position is that of the server
+--= rls: unseen, the position is that of the server
 --= rewrite: tells
 SELECT pg_current_wal_lsn();
 
@@ -248,12 +248,12 @@ SELECT rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE 
 
 -- G11. settings stored for roles
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT * FROM pg_db_role_setting;
 
 -- G11. options of foreign servers
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT srvoptions FROM pg_foreign_server;
 
 -- G11. pg_file_settings
@@ -270,22 +270,22 @@ SELECT * FROM pg_temp_3.t;
 
 -- G13. prepared transactions
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT gid FROM pg_prepared_xacts;
 
 -- G13. replication slots
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT slot_name FROM pg_replication_slots;
 
 -- G13. pg_stat_replication
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there is none
+--= rls rewrite: unseen, there is none
 SELECT * FROM pg_stat_replication;
 
 -- G13. pg_publication_tables
 --! rls rewrite both: 42501 relation.system
---= rls rewrite: harmless, there are none
+--= rls rewrite: unseen, there are none
 SELECT * FROM pg_publication_tables;
 
 -- G13. a relation of another extension

@@ -54,7 +54,7 @@ SELECT name, statement FROM pg_prepared_statements;
 
 -- H2. pg_prepared_statement
 --! rls rewrite both: 42501 function.activity
---= rls rewrite: harmless, nothing is prepared
+--= rls rewrite: unseen, nothing is prepared
 SELECT * FROM pg_prepared_statement();
 
 -- H2. DEALLOCATE of another's name
@@ -144,7 +144,7 @@ SELECT currval('practitioners_id_seq');
 
 -- H8. setseed
 --! rls rewrite both: 42501 function.session_state
---= rls rewrite: harmless, the answer does not show it
+--= rls rewrite: unseen, the answer does not show it
 SELECT setseed(0.5);
 SELECT random() >= 0;
 

@@ -27,7 +27,7 @@ CREATE TABLE visits (tenant_id int NOT NULL, id int PRIMARY KEY, handle text REF
 INSERT INTO visits VALUES (1, 1, 'mine', 1), (2, 2, 'taken', 2);
 
 -- A line of tenant 2's on an invoice of tenant 1's, which its key allows.
-INSERT INTO invoice_lines (invoice_id, line, tenant_id, item, price) VALUES (1001, 99, 2, 'stray ~2~', 1);
+INSERT INTO invoice_lines (invoice_id, line, tenant_id, item, price) VALUES (1010, 99, 2, 'stray ~2~', 1);
 
 -- A tenanted table with the name of a shared one.
 CREATE SCHEMA attic;
