@@ -32,7 +32,8 @@ type bareRun struct {
 	name     string // rls or rewrite
 	template string // what scratch is made from
 	super    *pgconn.PgConn
-	kept     []string // what a session of the database holds before an attack; nil if not known
+	kept     []string   // what a session of the database holds before an attack; nil if not known
+	made     [][]string // fingerprint of the database before any attack
 	oracle   *answers
 }
 
@@ -49,6 +50,7 @@ func (f *battlefield) runBare(t *testing.T, name string, oracle *answers) {
 	for _, row := range pgtest.Must(t, admin, "SELECT extname FROM pg_extension") {
 		installed[row[0]] = true
 	}
+	r.made = r.print(t, database)
 	victim := pgtest.Connect(t, f.URL(database))
 	pgtest.Must(t, victim, "SELECT '"+clinic.Mark("2")+"', pg_advisory_lock(42)")
 	usual := r.connect(t, database)
@@ -132,14 +134,15 @@ func (r *bareRun) effect(t *testing.T, h *hostile, a *attack) string {
 // touched reports whether the scratch database is no longer as it was made.
 func (r *bareRun) touched(t *testing.T) bool {
 	t.Helper()
-	prints := make([][][]string, 2)
-	for i, database := range []string{scratch, r.without[r.name]} {
-		super := pgtest.Connect(t, r.Server.SuperuserURL(database))
-		prints[i] = fingerprint(t, super)
-		require.NoError(t, super.Close(t.Context()))
-	}
-	slices.SortFunc(prints[0], slices.Compare)
-	slices.SortFunc(prints[1], slices.Compare)
-	drop := func(row []string) bool { return row[0] == "locks" } // the victim's
-	return !slices.EqualFunc(slices.DeleteFunc(prints[0], drop), slices.DeleteFunc(prints[1], drop), slices.Equal)
+	return !slices.EqualFunc(r.made, r.print(t, scratch), slices.Equal)
+}
+
+// print is a database's fingerprint without what its sessions hold.
+func (r *bareRun) print(t *testing.T, database string) [][]string {
+	t.Helper()
+	super := pgtest.Connect(t, r.Server.SuperuserURL(database))
+	rows := fingerprint(t, super)
+	require.NoError(t, super.Close(t.Context()))
+	slices.SortFunc(rows, slices.Compare)
+	return slices.DeleteFunc(rows, func(row []string) bool { return row[0] == "locks" })
 }

@@ -259,22 +259,22 @@ SELECT pg_try_advisory_lock(id) FROM patients;
 SELECT pg_advisory_unlock(42);
 
 -- E12. PREPARE TRANSACTION
+--= rls rewrite: leaves
 --! rls rewrite both: 0A000 transaction.prepared
---= rls rewrite: writes
 --@ alone
 BEGIN;
 UPDATE settings SET value = 'x';
 PREPARE TRANSACTION 'mine';
 
 -- E12. COMMIT PREPARED
+--= rls rewrite: harmless, there is no such transaction
 --! rls rewrite both: 0A000 transaction.prepared
---= rls rewrite: writes
 --@ alone
 COMMIT PREPARED 'theirs';
 
 -- E12. ROLLBACK PREPARED
+--= rls rewrite: harmless, there is no such transaction
 --! rls rewrite both: 0A000 transaction.prepared
---= rls rewrite: writes
 --@ alone
 ROLLBACK PREPARED 'theirs';
 
@@ -330,7 +330,7 @@ COMMENT ON TABLE members IS 'mine';
 CREATE ROLE mine LOGIN;
 
 -- E14. CREATE DATABASE
---= rls rewrite: writes
+--= rls rewrite: harmless, the role may not
 --@ alone
 CREATE DATABASE mine;
 
@@ -340,8 +340,8 @@ CREATE DATABASE mine;
 SECURITY LABEL ON TABLE members IS 'mine';
 
 -- E16. VACUUM VERBOSE counts
+--= rls rewrite: harmless, the role does not own the table: PostgreSQL warns
 --! rls rewrite both: 42501 statement.maintenance
---= rls rewrite: writes
 --@ alone
 VACUUM VERBOSE members;
 
@@ -351,7 +351,7 @@ VACUUM VERBOSE members;
 ANALYZE VERBOSE members;
 
 -- E16. CLUSTER
---= rls rewrite: writes
+--= rls rewrite: harmless, the role does not own the table
 --@ alone
 CLUSTER VERBOSE members USING members_pkey;
 

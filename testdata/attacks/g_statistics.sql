@@ -226,8 +226,8 @@ SELECT pg_current_snapshot();
 SELECT pg_export_snapshot();
 
 -- G10. a snapshot imported
+--= rls rewrite: harmless, there is no such snapshot
 --! rls rewrite both: 0A000 transaction.snapshot
---= rls rewrite: writes
 --@ alone
 BEGIN ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '00000003-0000001B-1'; COMMIT;
 

@@ -36,12 +36,12 @@ CREATE TEMPORARY SEQUENCE tickets;
 CREATE TABLE pg_temp.t (a int);
 
 -- H2. PREPARE that takes a name
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 PREPARE tenantgate AS SELECT note FROM members;
 
 -- H2. PREPARE with the text of a statement that the proxy prepares
---= rls rewrite: writes
+--= rls rewrite: harmless, it is deallocated
 --@ alone
 PREPARE s AS SELECT 1;
 DEALLOCATE ALL;
@@ -62,9 +62,9 @@ SELECT * FROM pg_prepared_statement();
 DEALLOCATE tenantgate;
 
 -- H3. a cursor that is held
---! rls rewrite both: 0A000 cursor.hold
---= rls: writes
+--= rls: leaves
 --= rewrite: shows
+--! rls rewrite both: 0A000 cursor.hold
 --@ alone
 BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT note FROM members; COMMIT;
 FETCH ALL FROM c;
@@ -76,64 +76,64 @@ DECLARE c CURSOR FOR SELECT 1;
 SELECT name, statement FROM pg_cursors;
 
 -- H3. CLOSE ALL
---= rls rewrite: writes
+--= rls rewrite: harmless, no cursor is open
 --@ alone
 CLOSE ALL;
 
 -- H4. a run-time parameter that is permitted
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET TimeZone = 'Pacific/Auckland';
 
 -- H4. a run-time parameter for all that follows
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET default_transaction_read_only = on;
 
 -- H4. a time limit
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET statement_timeout = '7s';
 
 -- H4. SET in a transaction that commits
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 BEGIN; SET lock_timeout = 5; COMMIT;
 
 -- H4. SET in a transaction that fails
---= rls rewrite: writes
+--= rls rewrite: harmless, it is undone
 --@ alone
 BEGIN; SET DateStyle = 'SQL, DMY'; SELECT 1 / 0; COMMIT;
 
 -- H4. SET LOCAL and SET of one parameter
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 BEGIN; SET LOCAL TimeZone = 'UTC'; SET TimeZone = 'Asia/Tokyo'; COMMIT;
 
 -- H4. SET SESSION CHARACTERISTICS
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY;
 
 -- H4. SET TIME ZONE
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET TIME ZONE 'Asia/Tokyo';
 
 -- H4. application_name with a line's end
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SET application_name = E'victim\n';
 
 -- H5. an advisory lock for the session
 --! rls rewrite both: 42501 function.advisory_lock
---= rls rewrite: writes
+--= rls rewrite: leaves
 --@ alone
 SELECT pg_advisory_lock(99);
 
 -- H5. LISTEN for the session
+--= rls rewrite: leaves
 --! rls rewrite both: 0A000 statement.listen
---= rls rewrite: writes
 --@ alone
 LISTEN victims;
 
@@ -149,43 +149,44 @@ SELECT setseed(0.5);
 SELECT random() >= 0;
 
 -- H8. a connection that survives DISCARD ALL
+--= rls rewrite: unseen, the connection is not a thing of the server's session
 --! rls rewrite both: 42501 function.unlisted
---= rls rewrite: writes
 --@ extension dblink
 --@ alone
 SELECT dblink_connect('left', 'dbname=postgres');
 
 -- H9. a transaction that is left open
---= rls rewrite: writes
+--= rls: leaves
+--= rewrite: writes
 --@ alone
 BEGIN;
 UPDATE settings SET value = 'mine';
 
 -- H9. a transaction that has failed
---= rls rewrite: writes
+--= rls rewrite: harmless, after an error the transaction is over
 --@ alone
 BEGIN;
 SELECT 1 / 0;
 SELECT name FROM patients;
 
 -- H9. COMMIT without a transaction
---= rls rewrite: writes
+--= rls rewrite: harmless, PostgreSQL warns
 --@ alone
 COMMIT;
 
 -- H9. ROLLBACK without a transaction
---= rls rewrite: writes
+--= rls rewrite: harmless, PostgreSQL warns
 --@ alone
 ROLLBACK; SELECT count(*) FROM patients;
 
 -- H9. SET TRANSACTION outside
---= rls rewrite: writes
+--= rls rewrite: harmless, PostgreSQL warns
 --@ alone
 SET TRANSACTION READ ONLY;
 SELECT count(*) FROM patients;
 
 -- H10. COPY that is given rubbish
---= rls rewrite: writes
+--= rls rewrite: harmless, PostgreSQL refuses the row
 --@ alone
 --< rubbish
 COPY feature_flags FROM STDIN;
