@@ -259,7 +259,8 @@ SELECT pg_try_advisory_lock(id) FROM patients;
 SELECT pg_advisory_unlock(42);
 
 -- E12. PREPARE TRANSACTION
---= rls rewrite: leaves
+--= rls: leaves
+--= rewrite: writes
 --! rls rewrite both: 0A000 transaction.prepared
 --@ alone
 BEGIN;
