@@ -106,10 +106,11 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 // confineTransaction tells the server the tenant, for this transaction only,
 // before the client's next message. The machine sees that it was taken.
 func (s *session) confineTransaction() {
-	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, s.key())
+	value := s.tenantValue()
+	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, value)
 	s.send = appendExecute(s.send, "", 0)
 	s.push(request{await: awaitBind, reply: replySkip})
-	s.push(request{await: awaitTenant, reply: replySkip, value: s.key()})
+	s.push(request{await: awaitTenant, reply: replySkip, value: value})
 	s.confined = true
 }
 

@@ -57,7 +57,8 @@ type Database struct {
 // A BackendConfig is one database server as configured. Its pool's settings
 // serve as a pattern: each database there gets a pool of its own.
 type BackendConfig struct {
-	Pool pool.Config
+	Pool    pool.Config
+	SealKey *catalog.SealKey // what tokens for its policies are made with; nil: they read the tenant's key itself
 }
 
 // A Server accepts clients. New, Serve (which any number of listeners may run

@@ -169,7 +169,6 @@ func TestConfigurationErrors(t *testing.T) {
 
 // unavailableExamples ask for what unavailable lists.
 var unavailableExamples = map[string]string{
-	"tenancy.seal":        "tenancy: {seal: true}",
 	"tenancy.temp_tables": "tenancy: {temp_tables: true}",
 	"tenancy.observe":     "tenancy: {observe: true}",
 	"registry":            "registry: {backend: only, schema: tenantgate}",

@@ -57,7 +57,11 @@ func (r *configReader) tenancy(v value) {
 				}
 			}
 		}},
-		field{"seal", false, flag},
+		field{"seal", false, func(v value) {
+			r.seal = v
+			t.Seal, _ = v.boolean()
+		}},
+		field{"seal_key", false, func(v value) { r.readSealKey(v) }},
 		field{"temp_tables", false, flag},
 		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
 		field{"acknowledge", false, func(v value) { t.Acknowledge = readFindings(v) }},

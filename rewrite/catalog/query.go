@@ -12,7 +12,7 @@ package catalog
 // reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
-// sectionForeignKey, and sectionBuiltin, with Config.Inspect alone.
+// sectionForeignKey, sectionBuiltin and sectionSeal, with Config.Inspect alone.
 const (
 	sectionServer       = "0"
 	sectionSchema       = "1"
@@ -33,6 +33,7 @@ const (
 	sectionForeignKey   = "16"
 	sectionView         = "17"
 	sectionBuiltin      = "18"
+	sectionSeal         = "19"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
