@@ -149,7 +149,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 	if err := applyBootstrap(ctx, server, plan); err != nil {
 		return nil, fmt.Errorf("backend %q: nothing was changed: %w", request.backend.Name, err)
 	}
-	_, missing, err := planBootstrap(ctx, server, cfg, prepare, request.backend.sealKey)
+	_, missing, err := planBootstrap(ctx, server, cfg, prepare, nil) // the key was written
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: read again after the change: %w", request.backend.Name, err)
 	}

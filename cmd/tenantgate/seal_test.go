@@ -91,7 +91,7 @@ logins: [{user: ops, password: p, operator: true, backend: a}]
 	again, err := parseText(t, fmt.Sprintf(text, ""))
 	require.NoError(t, err)
 	require.Equal(t, *pools["a"].SealKey, *again.Pools()["a"].SealKey)
-	cfg, err = parseText(t, fmt.Sprintf(text, ", seal_key: "+strings.Repeat("01", 32)))
+	_, err = parseText(t, fmt.Sprintf(text, ", seal_key: "+strings.Repeat("01", 32)))
 	require.Error(t, err, "a number has lost its digits")
 	cfg, err = parseText(t, fmt.Sprintf(text, `, seal_key: "`+strings.Repeat("01", 32)+`"`))
 	require.NoError(t, err)

@@ -45,13 +45,19 @@ func TestWhatIsWrongWithASealIsFoundAndMended(t *testing.T) {
 		sql  string
 		want []string
 	}{
-		{"CREATE OR REPLACE FUNCTION tenantgate.tenant() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT split_part(current_setting('app.tenant_id'), ':', 4) $$",
-			[]string{"seal-changed:tenantgate.tenant()", "seal-key:tenantgate.tenant()"}},
+		{
+			"CREATE OR REPLACE FUNCTION tenantgate.tenant() RETURNS text LANGUAGE sql STABLE SECURITY DEFINER AS $$ SELECT split_part(current_setting('app.tenant_id'), ':', 4) $$",
+			[]string{"seal-changed:tenantgate.tenant()", "seal-key:tenantgate.tenant()"},
+		},
 		{"GRANT SELECT ON tenantgate.seal TO PUBLIC", []string{"denied-accessible:tenantgate.seal", "seal-changed:tenantgate.tenant()"}},
-		{"ALTER POLICY tenantgate ON orders USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::int))",
-			[]string{"policy-unsealed:public.orders.tenantgate"}},
-		{"CREATE FUNCTION public.tenant() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '2' $$; ALTER POLICY tenantgate ON orders USING (tenant_id = (SELECT public.tenant()::int) OR tenant_id = (SELECT tenantgate.tenant()::int))",
-			[]string{"policy-too-wide:public.orders.tenantgate"}},
+		{
+			"ALTER POLICY tenantgate ON orders USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::int))",
+			[]string{"policy-unsealed:public.orders.tenantgate"},
+		},
+		{
+			"CREATE FUNCTION public.tenant() RETURNS text LANGUAGE sql STABLE AS $$ SELECT '2' $$; ALTER POLICY tenantgate ON orders USING (tenant_id = (SELECT public.tenant()::int) OR tenant_id = (SELECT tenantgate.tenant()::int))",
+			[]string{"policy-too-wide:public.orders.tenantgate"},
+		},
 	} {
 		pgtest.Simple(t, owner, fault.sql)
 		findings := examine(t, url, cfg)
