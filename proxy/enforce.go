@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -80,8 +79,7 @@ func (s *session) key() string {
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
 	snapshot := s.backend.catalog.Snapshot()
 	result, err := s.backend.rewriter.Rewrite(req, snapshot)
-	var undefined *rewrite.UndefinedTableError
-	if errors.As(err, &undefined) {
+	if undefinedTable(result, err) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
 		if refreshErr != nil {
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
@@ -100,6 +98,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			}
 		}
 	}
+	s.observeResult(result)
 	return result, nil
 }
 

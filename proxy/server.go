@@ -39,6 +39,7 @@ type Config struct {
 	LoginTimeout time.Duration // from accept to the end of authentication; 15s
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
+	Observe      bool          // log refusals, and send what is refused as it came
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
 
@@ -108,12 +109,13 @@ func New(cfg Config) (*Server, error) {
 		Confine:            cfg.Enforce != RLS,
 		RequireRowSecurity: cfg.Enforce != Rewrite,
 		Explain:            cfg.Explain,
+		Observe:            cfg.Observe,
 		CacheBytes:         cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, Observe: cfg.Observe, CacheBytes: cfg.CacheBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +138,9 @@ func New(cfg Config) (*Server, error) {
 // Open connects to every backend's own database, so that what is wrong with
 // one shows before clients come.
 func (s *Server) Open(ctx context.Context) error {
+	if s.cfg.Observe {
+		s.log.Warn().Stringer("enforce", s.cfg.Enforce).Msg("observe: refusals are logged and NOT enforced; tenants are not kept apart")
+	}
 	for name, cfg := range s.cfg.Backends {
 		if _, err := s.backendAt(ctx, placement{backend: name, database: cfg.Pool.Server.Database}); err != nil {
 			return fmt.Errorf("backend %q: %w", name, err)

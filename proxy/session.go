@@ -51,6 +51,7 @@ type session struct {
 	machine
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
+	tainted    bool                  // a statement that was let through may have run on the server connection
 	confined   bool                  // this transaction's server connection carries the tenant
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
@@ -261,7 +262,7 @@ func (s *session) settled() error {
 	if s.conn == nil {
 		return nil // lost meanwhile
 	}
-	if !s.released() {
+	if s.tainted || !s.released() {
 		s.destroy()
 		return nil
 	}
@@ -280,7 +281,7 @@ func (s *session) destroy() {
 	s.conn = nil
 	s.mu.Unlock()
 	s.send = s.send[:0]
-	s.confined = false
+	s.confined, s.tainted = false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	clear(s.touched)

@@ -86,7 +86,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.flush()
 	}
 	for i := range result.Statements {
-		if err := result.Statements[i].CheckKey(s.key()); err != nil {
+		if err := result.Statements[i].CheckKey(s.key()); err != nil && !s.observed(err) {
 			return s.refuseSimple(err)
 		}
 	}
@@ -168,6 +168,7 @@ func (s *session) sendPiece(p *piece, more bool) error {
 
 // noteEffect follows what a statement does to session and transaction.
 func (s *session) noteEffect(st *rewrite.Statement) {
+	s.taint(st)
 	switch st.Kind {
 	case rewrite.KindCommit, rewrite.KindRollback:
 		s.confined = false

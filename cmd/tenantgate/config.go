@@ -113,6 +113,7 @@ type Tenancy struct {
 	AllowFunctions []catalog.Name
 	DenyFunctions  []catalog.Name
 	Explain        bool             // plain EXPLAIN for tenants
+	Observe        bool             // refusals are logged, and not enforced
 	Seal           bool             // the setting holds a token, which policies verify
 	SealKey        *catalog.SealKey // nil: each backend's password makes one
 	Acknowledge    []string         // findings of the doctor that are accepted, by name

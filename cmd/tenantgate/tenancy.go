@@ -65,7 +65,7 @@ func (r *configReader) tenancy(v value) {
 		field{"temp_tables", false, flag},
 		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
 		field{"acknowledge", false, func(v value) { t.Acknowledge = readFindings(v) }},
-		field{"observe", false, flag},
+		field{"observe", false, func(v value) { t.Observe, _ = v.boolean() }},
 	)
 }
 
