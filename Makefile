@@ -8,6 +8,7 @@ FUZZTIME  ?= 30s
 BENCHTIME ?= 1s
 ORACLE_STATEMENTS ?= 100000
 ORACLE_SEED       ?= $(shell date +%s)
+COPY_MIB  ?= 1024
 IMAGE     ?= tenantgate:$(VERSION)
 
 # The parser and the race detector are C.
@@ -31,6 +32,10 @@ test: postgresql ## all tests, with the race detector, on a PostgreSQL of their 
 oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tenant's own database
 	ORACLE_STATEMENTS=$(ORACLE_STATEMENTS) ORACLE_SEED=$(ORACLE_SEED) \
 		go test -timeout 9h -count 1 -v -run TestGeneratedStatementsAnswerAsForTheTenantAlone ./proxy
+
+.PHONY: copy
+copy: postgresql ## COPY of COPY_MIB through the proxy, both ways, with the memory it took
+	COPY_MIB=$(COPY_MIB) go test -timeout 1h -count 1 -v -run TestCopyStreamsThroughLittleMemory ./cmd/tenantgate
 
 .PHONY: demo
 demo: build postgresql ## two tenants on a throw-away PostgreSQL, seen with psql

@@ -56,6 +56,14 @@ func (c *Conn) Fill() error {
 	return err
 }
 
+// Discarded notes that DISCARD ALL has run: the server has neither prepared
+// statements nor settings of anybody's now.
+func (c *Conn) Discarded() {
+	clear(c.Settings)
+	c.Statements = newStatements(c.Statements.limit)
+	c.Unnamed = nil
+}
+
 // buffered reports whether the server sent something nobody has consumed.
 func (c *Conn) buffered() bool { return c.Start != c.End }
 

@@ -14,6 +14,9 @@ import (
 const (
 	// copyBatch is how many rows one INSERT takes at most.
 	copyBatch = 64
+	// copyBatchBytes is how much its rows hold, but for the last one: long rows
+	// go one by one.
+	copyBatchBytes = 64 << 10
 	// copyFlush is how much is sent before the server's answers are read.
 	copyFlush = 64 << 10
 )
@@ -49,6 +52,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(true)
 	s.copied = 0
 	s.ensure(c.one)
 	if err := s.flushGroup(); err != nil { // what is wrong with the table shows before any row
@@ -118,7 +122,7 @@ func (s *session) insertFor(ctx context.Context, sql string) (*prepared, error) 
 		return nil, err
 	}
 	p := &prepared{parsed: true, statement: &result.Statements[0], key: s.key()}
-	p.shared = s.backend.statements.get(p.statement.Text.SQL(p.key), withKeys(nil, p.statement))
+	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(nil, p.statement))
 	return p, nil
 }
 
@@ -133,12 +137,16 @@ func (s *session) copyRow(c *copyIn, fields [][]byte) error {
 		c.values = append(c.values, f...)
 		c.rows = append(c.rows, c.values[start:len(c.values):len(c.values)])
 	}
-	if len(c.rows) < c.batch*len(fields) {
+	switch {
+	case len(c.rows) >= c.batch*len(fields):
+		err := s.insertRows(c, c.many, c.rows)
+		c.rows, c.values = c.rows[:0], c.values[:0]
+		return err
+	case len(c.values) >= copyBatchBytes:
+		return s.copyRest(c)
+	default:
 		return nil
 	}
-	err := s.insertRows(c, c.many, c.rows)
-	c.rows, c.values = c.rows[:0], c.values[:0]
-	return err
 }
 
 // copyRest inserts the rows that did not fill a batch.
@@ -149,7 +157,7 @@ func (s *session) copyRest(c *copyIn) error {
 			return err
 		}
 	}
-	c.rows = c.rows[:0]
+	c.rows, c.values = c.rows[:0], c.values[:0]
 	return nil
 }
 

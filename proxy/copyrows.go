@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"unicode/utf8"
 
 	"tenantgate/rewrite"
 )
@@ -65,9 +66,9 @@ func newRowReader(in *rewrite.CopyIn) rowReader {
 	case rewrite.CopyBinary:
 		return &binaryRows{columns: len(in.Columns)}
 	case rewrite.CopyCSV:
-		return &csvRows{in: in, headers: in.Header}
+		return &csvRows{in: in, headers: in.Header, lines: newLineReader(in)}
 	default:
-		return &textRows{in: in, headers: in.Header}
+		return &textRows{in: in, headers: in.Header, lines: newLineReader(in)}
 	}
 }
 
@@ -103,29 +104,56 @@ func checkHeader(in *rewrite.CopyIn, fields [][]byte) error {
 	return nil
 }
 
+// noHeader is the error of a stream that ends before the header that it has to
+// have.
+func noHeader(in *rewrite.CopyIn, headers rewrite.CopyHeader) error {
+	if headers != rewrite.HeaderMatch {
+		return nil
+	}
+	return checkHeader(in, nil)
+}
+
+// checkText refuses what is no text in UTF-8.
+func checkText(b []byte) error {
+	i := 0
+	for i < len(b) {
+		if c := b[i]; c > 0 && c < utf8.RuneSelf {
+			i++
+			continue
+		}
+		r, size := utf8.DecodeRune(b[i:])
+		if r == 0 || r == utf8.RuneError && size == 1 {
+			return newError("22021", fmt.Sprintf("invalid byte sequence for encoding \"UTF8\": 0x%02x", b[i]), "")
+		}
+		i += size
+	}
+	return nil
+}
+
 // textRows reads the text format.
 type textRows struct {
 	in      *rewrite.CopyIn
 	headers rewrite.CopyHeader // not read yet
-	crlf    bool
-	known   bool // crlf is known: from the first line
-	done    bool // the end marker has come
-	scanned int  // bytes of an unfinished line that hold no end
+	lines   lineReader
 	fields  [][]byte
 	values  []byte
 }
 
 func (t *textRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok bool, err error) {
-	if t.done {
-		return nil, nil, false, nil // what follows the end marker is ignored
+	if t.lines.done {
+		return nil, nil, len(data) > 0, nil // what follows the end marker is ignored
 	}
-	line, rest, ok := t.line(data, end)
-	if !ok {
+	line, rest, ok, err := t.lines.next(data, end)
+	switch {
+	case err != nil:
+		return nil, nil, false, err
+	case !ok && (t.lines.done || end):
+		return nil, nil, t.lines.done, noHeader(t.in, t.headers)
+	case !ok:
 		return nil, nil, false, nil
-	}
-	if string(line) == `\.` {
-		t.done = true
-		return nil, nil, false, nil
+	case t.headers == rewrite.HeaderSkip:
+		t.headers = rewrite.HeaderNone
+		return nil, rest, true, nil
 	}
 	if err := t.split(line); err != nil {
 		return nil, nil, false, err
@@ -138,42 +166,6 @@ func (t *textRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok
 		t.fields = t.fields[:0]
 	}
 	return t.fields, rest, true, checkCount(t.in, t.fields)
-}
-
-// line cuts off one line: up to a newline that no backslash escapes.
-func (t *textRows) line(data []byte, end bool) (line, rest []byte, ok bool) {
-	for from := t.scanned; ; {
-		n := bytes.IndexByte(data[from:], '\n')
-		if n < 0 {
-			if t.scanned = len(data); end {
-				t.scanned = 0
-			}
-			return data, nil, end && len(data) > 0
-		}
-		at := from + n
-		if escaped(data[:at]) {
-			from = at + 1
-			continue
-		}
-		t.scanned = 0
-		line, rest = data[:at], data[at+1:]
-		if !t.known {
-			t.known, t.crlf = true, bytes.HasSuffix(line, []byte("\r"))
-		}
-		if t.crlf {
-			line = bytes.TrimSuffix(line, []byte("\r"))
-		}
-		return line, rest, true
-	}
-}
-
-// escaped reports whether an odd number of backslashes ends b.
-func escaped(b []byte) bool {
-	n := 0
-	for i := len(b) - 1; i >= 0 && b[i] == '\\'; i-- {
-		n++
-	}
-	return n%2 == 1
 }
 
 // split takes the fields of a line and their escapes apart.
@@ -191,27 +183,35 @@ func (t *textRows) split(line []byte) error {
 			t.fields = append(t.fields, out[start:len(out):len(out)])
 		}
 	}
+	end, verify := len(line), false
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; c {
 		case t.in.Delimiter:
 			finish(i)
 			raw, start = i+1, len(out)
-		case '\r', '\n':
-			return badCopy("literal carriage return or newline found in data")
 		case '\\':
-			if i+1 == len(line) {
-				out = append(out, c)
+			if i+1 == len(line) { // it escapes nothing, and is left out
+				end = i
 				continue
 			}
 			i++
 			var b byte
 			b, i = unescape(line, i)
 			out = append(out, b)
+			verify = verify || b == 0 || b >= utf8.RuneSelf
 		default:
 			out = append(out, c)
 		}
 	}
-	finish(len(line))
+	finish(end)
+	for _, f := range t.fields {
+		if !verify {
+			break
+		}
+		if err := checkText(f); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -278,30 +278,30 @@ func hexDigit(c byte) int {
 type csvRows struct {
 	in      *rewrite.CopyIn
 	headers rewrite.CopyHeader
-	crlf    bool
-	known   bool
-	done    bool
-	scanned int  // bytes of an unfinished record that hold no end
-	quoted  bool // at that place
-	escape  bool // the byte before it
+	lines   lineReader
 	fields  [][]byte
 	values  []byte
 }
 
 func (r *csvRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok bool, err error) {
-	if r.done {
-		return nil, nil, false, nil
+	if r.lines.done {
+		return nil, nil, len(data) > 0, nil
 	}
-	length, rest, ok, err := r.record(data, end)
-	if !ok || err != nil {
+	record, rest, ok, err := r.lines.next(data, end)
+	switch {
+	case err != nil:
+		return nil, nil, false, err
+	case !ok && (r.lines.done || end):
+		return nil, nil, r.lines.done, noHeader(r.in, r.headers)
+	case !ok:
+		return nil, nil, false, nil
+	case r.headers == rewrite.HeaderSkip:
+		r.headers = rewrite.HeaderNone
+		return nil, rest, true, nil
+	}
+	if err := r.split(record); err != nil {
 		return nil, nil, false, err
 	}
-	record := data[:length]
-	if string(record) == `\.` {
-		r.done = true
-		return nil, nil, false, nil
-	}
-	r.split(record)
 	if r.headers != rewrite.HeaderNone {
 		r.headers = rewrite.HeaderNone
 		return nil, rest, true, checkHeader(r.in, r.fields)
@@ -312,43 +312,9 @@ func (r *csvRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok 
 	return r.fields, rest, true, checkCount(r.in, r.fields)
 }
 
-// record finds the end of a record: a newline outside quotes.
-func (r *csvRows) record(data []byte, end bool) (length int, rest []byte, ok bool, err error) {
-	for i := r.scanned; i < len(data); i++ {
-		c := data[i]
-		if r.quoted && c == r.in.Escape && r.in.Escape != r.in.Quote {
-			r.escape = !r.escape
-			continue
-		}
-		if c == r.in.Quote && !r.escape {
-			r.quoted = !r.quoted
-		}
-		r.escape = false
-		if c != '\n' || r.quoted {
-			continue
-		}
-		r.scanned = 0
-		if !r.known {
-			r.known, r.crlf = true, i > 0 && data[i-1] == '\r'
-		}
-		length = i
-		if r.crlf && i > 0 && data[i-1] == '\r' {
-			length--
-		}
-		return length, data[i+1:], true, nil
-	}
-	if r.scanned = len(data); end {
-		r.scanned = 0
-	}
-	if end && r.quoted {
-		return 0, nil, false, badCopy("unterminated CSV quoted field")
-	}
-	return len(data), nil, end && len(data) > 0, nil
-}
-
 // split takes a record apart, as PostgreSQL does: quotes may begin and end
 // anywhere in a field.
-func (r *csvRows) split(record []byte) {
+func (r *csvRows) split(record []byte) error {
 	r.fields = r.fields[:0]
 	if cap(r.values) < len(record) {
 		r.values = make([]byte, 0, len(record))
@@ -380,7 +346,11 @@ func (r *csvRows) split(record []byte) {
 			out = append(out, c)
 		}
 	}
+	if quoted {
+		return badCopy("unterminated CSV quoted field")
+	}
 	finish()
+	return nil
 }
 
 // binarySignature begins a stream in the binary format.
@@ -402,7 +372,7 @@ func (b *binaryRows) next(data []byte, end bool) (fields [][]byte, rest []byte, 
 		return nil, nil, false, nil
 	}
 	fields, rest, ok, err = b.cut(data)
-	if err == nil && !ok && end && (len(data) > 0 || !b.begun) { // the end marker may be missing
+	if err == nil && !ok && end && (len(data) > 1 || !b.begun) { // the end marker may be missing
 		err = badCopy("unexpected EOF in COPY data")
 	}
 	return fields, rest, ok, err
@@ -417,7 +387,7 @@ func (b *binaryRows) cut(data []byte) (fields [][]byte, rest []byte, ok bool, er
 		if !bytes.HasPrefix(data, binarySignature) {
 			return nil, nil, false, badCopy("COPY file signature not recognized")
 		}
-		if flags := binary.BigEndian.Uint32(data[11:]); flags != 0 {
+		if flags := binary.BigEndian.Uint32(data[11:]); flags>>16 != 0 {
 			return nil, nil, false, badCopy("unrecognized critical flags in COPY file header")
 		}
 		extension := int(int32(binary.BigEndian.Uint32(data[15:])))

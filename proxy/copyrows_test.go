@@ -39,9 +39,12 @@ func FuzzCopyRows(f *testing.F) {
 	f.Add([]byte("a\tb\nc\t\\N\n\\.\n"), byte(0))
 	f.Add([]byte("a\tb\r\nc\\\r\n\t\\x41\\101\\\\\r\n"), byte(0))
 	f.Add([]byte("a,\"b\n\"\"\"\r\nc,d"), byte(1))
+	f.Add([]byte("a,b\r\\.\rc"), byte(1))
+	f.Add([]byte("a\tb\r\n\\.\r\nx"), byte(0))
+	f.Add([]byte("\\.\n\"a,\\"), byte(3))
 	f.Add([]byte(binaryCopy("x", "yz")), byte(2))
 	f.Fuzz(func(t *testing.T, data []byte, format byte) {
-		in := &rewrite.CopyIn{Delimiter: '\t', Null: `\N`, Quote: '"', Escape: '"', Columns: make([]rewrite.CopyColumn, 2)}
+		in := &rewrite.CopyIn{EndMarker: format < 128, Delimiter: '\t', Null: `\N`, Quote: '"', Escape: '"', Columns: make([]rewrite.CopyColumn, 2)}
 		switch format % 4 {
 		case 1:
 			in.Format, in.Delimiter, in.Null = rewrite.CopyCSV, ',', ""

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tenantgate/rewrite"
+	"tenantgate/rewrite/catalog"
 )
 
 // An Enforcement says how rows are confined to a tenant.
@@ -54,6 +55,13 @@ const (
 	tenantStatement = "tenantgate_tenant"
 	setStatement    = "tenantgate_set"
 	showStatement   = "tenantgate_show"
+	forgetStatement = "tenantgate_sequences"
+
+	// dumpName is the application_name by which pg_dump says who it is.
+	dumpName = "pg_dump"
+
+	// maxTemporaryTables bounds what is asked after each change.
+	maxTemporaryTables = 1000
 
 	// staleCatalog is the age at which the catalog is read again before a name
 	// that it does not have is refused.
@@ -61,9 +69,11 @@ const (
 )
 
 var ownStatements = map[string]string{
-	tenantStatement: "SELECT pg_catalog.set_config($1, $2, true)",
-	setStatement:    "SELECT pg_catalog.set_config($1, $2, false)",
-	showStatement:   "SELECT pg_catalog.current_setting($1)",
+	tenantStatement:  "SELECT pg_catalog.set_config($1, $2, true)",
+	setStatement:     "SELECT pg_catalog.set_config($1, $2, false)",
+	showStatement:    "SELECT pg_catalog.current_setting($1, true)",
+	forgetStatement:  "DISCARD SEQUENCES",
+	holdingStatement: holdingQuery,
 }
 
 // key is the tenant's, or empty while none is chosen.
@@ -77,18 +87,22 @@ func (s *session) key() string {
 // confineText has a client's text guarded and, if so configured, rewritten. A
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
+	req.Dump = s.settings["application_name"] == dumpName
 	snapshot := s.backend.catalog.Snapshot()
-	result, err := s.backend.rewriter.Rewrite(req, snapshot)
+	result, err := s.rewrite(req, snapshot.Seen(s.path))
 	if undefinedTable(result, err) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
 		if refreshErr != nil {
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}
 		if newer := s.backend.catalog.Snapshot(); changed || newer != snapshot {
-			result, err = s.backend.rewriter.Rewrite(req, newer)
+			result, err = s.rewrite(req, newer.Seen(s.path))
 		}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err := s.separateTables(result); err != nil {
 		return nil, err
 	}
 	if s.tenant == nil {
@@ -100,6 +114,40 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 	}
 	s.observeResult(result)
 	return result, nil
+}
+
+// rewrite has a text read with the session's temporary tables, if it needs
+// them: permanent ones come first, so what is understood without them means the
+// same with them.
+func (s *session) rewrite(req rewrite.Request, snapshot *catalog.Snapshot) (*rewrite.Result, error) {
+	if len(s.held.tables) == 0 || s.held.changed || !s.held.names(req.SQL) {
+		result, err := s.backend.rewriter.Rewrite(req, snapshot)
+		switch {
+		case err == nil && !refused(result) || len(s.held.tables) == 0:
+			return result, err
+		case s.held.changed: // the transaction has failed, the server could not be asked
+			return nil, errAborted
+		}
+	}
+	return s.backend.rewriter.Rewrite(req, s.held.snapshot(snapshot))
+}
+
+// separateTables refuses a message in which names would mean other temporary
+// tables from one statement to the next: all of it has been read at once.
+func (s *session) separateTables(result *rewrite.Result) error {
+	for i := range result.Statements {
+		if result.Statements[i].Hold&(rewrite.HoldBegins|rewrite.HoldTables) == rewrite.HoldBegins|rewrite.HoldTables &&
+			len(s.held.tables) >= maxTemporaryTables {
+			return newError("53400", "too many temporary tables", fmt.Sprintf("A session can have %d.", maxTemporaryTables))
+		}
+	}
+	for i := range max(len(result.Statements)-1, 0) {
+		st := &result.Statements[i]
+		if st.Hold&rewrite.HoldTables != 0 && !ownKind(st) && s.held.concerns(st.Hold) {
+			return severalStatements
+		}
+	}
+	return nil
 }
 
 // confineTransaction tells the server the tenant, for this transaction only,

@@ -20,7 +20,9 @@ type prepared struct {
 	shared    *pool.Statement
 	key       string // the tenant's, for positions
 	described bool
-	types     []uint32 // of the client's parameters, once described for EXECUTE
+	types     []uint32        // of the client's parameters, once described for EXECUTE
+	request   rewrite.Request // what the client sent, if it names temporary tables
+	tables    uint64          // the version of these that it was read with
 }
 
 var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, needs no tenant
@@ -50,6 +52,9 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if name != "" && s.statements[name] != nil {
 		return s.refuse(newError("42P05", fmt.Sprintf("prepared statement %q already exists", name), ""))
 	}
+	if ok, err := s.knowHolding(); !ok {
+		return err
+	}
 	result, err := s.confineText(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
 	if err != nil {
 		return s.refuse(err)
@@ -70,7 +75,8 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 			})
 		}
 	}
-	p.shared = s.backend.statements.get(text, withKeys(oids, p.statement))
+	s.noteTables(p, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
+	p.shared = s.backend.shared(text, withKeys(oids, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuse(err)
 	}
@@ -175,6 +181,17 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if portal != "" && s.ownPortals[portal] != nil {
 		return s.refuse(portalExists(portal))
 	}
+	if p := s.statements[name]; p != nil && p.statement.Temporary {
+		if ok, err := s.knowHolding(); !ok {
+			return err
+		}
+		if err := s.renewTables(ctx, p); err != nil {
+			return s.refuse(err)
+		}
+		if s.held.changed { // the transaction has failed, the server could not be asked
+			return s.refuse(errAborted)
+		}
+	}
 	p, err := s.lookup(ctx, name)
 	if err != nil {
 		return s.refuse(err)
@@ -185,6 +202,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
 	msg = appendCString(appendCString(msg, portal), p.serverName())
 	if len(p.statement.Keys) == 0 {
@@ -207,6 +225,9 @@ func (s *session) checkBind(p *prepared, args *bindArgs) error {
 			args.count(), p.name, p.statement.Params), "")
 	}
 	if err := p.statement.CheckKey(s.key()); err != nil && !s.observed(err) {
+		return err
+	}
+	if err := s.checkSequences(p.statement); err != nil {
 		return err
 	}
 	if err := p.statement.CheckBind(s.key(), args.param); err != nil && !s.observed(err) {

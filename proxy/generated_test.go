@@ -235,8 +235,8 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 			c.exposed++
 		}
 	}
-	if sameAnswer(want, got) {
-		return
+	if sameAnswer(want, got) || want.Code != "" && (got.Code == "42501" || got.Code == "0A000") {
+		return // what fails anyway may be refused before
 	}
 	c.failures++
 	fails := func(s sqlgen.Statement) bool {

@@ -32,6 +32,7 @@ const (
 	awaitClose                       // CloseComplete
 	awaitTenant                      // one row: the tenant's key as it was set
 	awaitSetting                     // one row: a run-time parameter's value
+	awaitHolding                     // one row: what the session holds
 	awaitRefusal                     // an error, in whose place goes the refusal
 	awaitNothing                     // replyFake: what to say is at hand
 )
@@ -49,10 +50,11 @@ type request struct {
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
-	cut      bool      // awaitQuery: more of the client's message follows if it succeeds
+	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
+	forgets  bool      // awaitExecute: the server forgets sequences
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
-	upkeep   bool      // of settle and readBack: a failure is not the client's
+	upkeep   bool      // the session's own care for its connection: a failure is not the client's
 }
 
 // A machine follows one session through the message flow. It does no I/O.
@@ -115,7 +117,7 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return false, m.expect(typ, "t")
 	case awaitDescribePortal:
 		return true, m.expect(typ, "Tn")
-	case awaitTenant, awaitSetting:
+	case awaitTenant, awaitSetting, awaitHolding:
 		return typ == 'C', m.expect(typ, "DC")
 	case awaitExecute:
 		return m.duringExecute(typ)
@@ -192,6 +194,7 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 	for i := range m.outstanding {
 		if m.outstanding[i].await == awaitSync {
 			lost, m.outstanding = m.outstanding[:i], m.outstanding[i:]
+			m.erred = m.erred || m.outstanding[0].cut
 			return failed, lost, nil
 		}
 	}

@@ -121,3 +121,16 @@ func FuzzMachine(f *testing.F) {
 		}
 	})
 }
+
+func TestMachineEndsAMessageOfSeveralPiecesAtTheFirstError(t *testing.T) {
+	m := machine{status: 'I'}
+	m.push(request{await: awaitParse, reply: replySkip})
+	m.push(request{await: awaitExecute})
+	m.push(request{await: awaitSync, cut: true})
+	failed, lost, err := m.failed()
+	require.NoError(t, err)
+	require.Equal(t, awaitParse, failed.await)
+	require.Len(t, lost, 1)
+	require.True(t, m.erred)
+	require.False(t, m.skipping)
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"slices"
 
 	"tenantgate/rewrite"
 )
@@ -47,6 +48,11 @@ func (s *session) taint(st *rewrite.Statement) {
 	if st.Refusal != nil {
 		s.tainted, s.confined = true, false
 	}
+}
+
+// refused reports whether any statement should be refused.
+func refused(result *rewrite.Result) bool {
+	return slices.ContainsFunc(result.Statements, func(st rewrite.Statement) bool { return refusalOf(&st) != nil })
 }
 
 // undefinedTable finds the relation that nobody has heard of in what Rewrite

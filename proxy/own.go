@@ -93,6 +93,11 @@ func (s *session) discard(what string, within bool) (ownAnswer, error) {
 		if s.status != 'I' || within {
 			return ownAnswer{}, newError("25001", "DISCARD ALL cannot run inside a transaction block", "")
 		}
+		if s.held.kept {
+			if err := s.unpin(); err != nil {
+				return ownAnswer{}, err
+			}
+		}
 		s.forgetStatements()
 		s.resetSettings()
 		return ownTag("DISCARD ALL"), nil
@@ -231,7 +236,7 @@ func (s *session) executeOwn(name string, o *ownPortal) error {
 	if o.ran {
 		return s.refuse(newError("55000", fmt.Sprintf("portal %q cannot be run", name), ""))
 	}
-	answer, err := s.answerOwn(o.statement, s.conn != nil)
+	answer, err := s.answerOwn(o.statement, !s.between())
 	if err != nil {
 		return s.refuse(err)
 	}

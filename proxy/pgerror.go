@@ -116,7 +116,7 @@ func Translate(err error) (e *Error, internal bool) {
 	}
 }
 
-// definitionCodes are the SQLSTATEs of what is wrong with names.
+// definitionCodes are the SQLSTATEs of what is wrong with names and options.
 var definitionCodes = map[rewrite.DefinitionProblem]string{
 	rewrite.UndefinedColumn: "42703",
 	rewrite.DuplicateColumn: "42701",
@@ -124,6 +124,9 @@ var definitionCodes = map[rewrite.DefinitionProblem]string{
 	rewrite.WrongObjectType: "42809",
 	rewrite.DuplicateAlias:  "42712",
 	rewrite.InvalidEscape:   "22025",
+
+	rewrite.InvalidParameter:     "22023",
+	rewrite.UnsupportedParameter: "0A000",
 }
 
 func definitionError(err *rewrite.DefinitionError) (e *Error, internal bool) {

@@ -12,7 +12,7 @@ import (
 // they share the names of its statements and pin no server connection.
 
 // prepareSQL answers PREPARE.
-func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement) error {
+func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement, sql string) error {
 	if s.status == 'E' {
 		return s.refuseSimple(errAborted)
 	}
@@ -20,7 +20,8 @@ func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement) error {
 		return s.refuseSimple(newError("42P05", fmt.Sprintf("prepared statement %q already exists", st.Name), ""))
 	}
 	p := &prepared{name: st.Name, statement: &st.Prepare.Statement, key: s.key()}
-	p.shared = s.backend.statements.get(p.statement.Text.SQL(p.key), withKeys(st.Prepare.ParamOIDs, p.statement))
+	s.noteTables(p, rewrite.Request{SQL: sql})
+	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(st.Prepare.ParamOIDs, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}
@@ -71,6 +72,9 @@ func (s *session) executeSQL(ctx context.Context, st *rewrite.Statement) error {
 			Rule: "statement.execute", Node: "EXECUTE of this statement", Hint: "Use the messages of the protocol.",
 		})
 	}
+	if err := s.renewTables(ctx, p); err != nil { // query has asked what is held
+		return s.refuseSimple(err)
+	}
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}
@@ -94,6 +98,7 @@ func (s *session) executeSQL(ctx context.Context, st *rewrite.Statement) error {
 	if !s.confined && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
 	msg = args.appendWithKeys(appendCString(appendCString(msg, ""), p.serverName()), len(p.statement.Keys), s.key())
 	s.send = finishMessage(msg, at)

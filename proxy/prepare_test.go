@@ -3,6 +3,7 @@ package proxy
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -87,6 +88,44 @@ func TestPreparedStatementsOfSQLAndProtocolShareTheirNames(t *testing.T) {
 			pgtest.Must(t, conn, "PREPARE y AS INSERT INTO patients (tenant_id, id, name) VALUES ($1, 1000, 'x')")
 			require.Equal(t, "42501", pgtest.Simple(t, conn, "EXECUTE y (1)")[0].Code)
 			require.Equal(t, "0A000", pgtest.Extended(t, conn, "EXECUTE y (1)").Code)
+		})
+	}
+}
+
+// A table gets a column while a statement that selects all of them is prepared
+// on the server connection. Who had it prepared is told, as without a proxy;
+// who prepares it now has the new column.
+func TestStatementsSeeColumnsThatWereAdded(t *testing.T) {
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			c := clinic.New(t, 2)
+			database := c.Plain
+			if enforce != Rewrite {
+				database = c.Policies
+			}
+			g := open(t, c, enforce, poolOf(1))
+			const sql = "SELECT * FROM countries"
+			first, second := g.tenant("1"), g.tenant("2")
+			before, err := first.Prepare(t.Context(), "s", sql, nil)
+			require.NoError(t, err)
+			owner := pgtest.Connect(t, c.OwnerURL(database))
+			pgtest.Must(t, owner, "ALTER TABLE countries ADD COLUMN continent text")
+			execute := func(conn *pgconn.PgConn) (int, error) {
+				r := conn.ExecPrepared(t.Context(), "s", nil, nil, nil).Read()
+				return len(r.FieldDescriptions), r.Err
+			}
+			_, err = execute(first)
+			require.ErrorContains(t, err, "cached plan must not change result type")
+			after, err := second.Prepare(t.Context(), "s", sql, nil)
+			require.NoError(t, err)
+			require.Len(t, after.Fields, len(before.Fields)+1)
+			columns, err := execute(second)
+			require.NoError(t, err)
+			require.Equal(t, len(after.Fields), columns)
+			require.NoError(t, first.Deallocate(t.Context(), "s"))
+			again, err := first.Prepare(t.Context(), "s", sql, nil)
+			require.NoError(t, err)
+			require.Equal(t, after.Fields, again.Fields)
 		})
 	}
 }

@@ -153,6 +153,7 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	case 'D':
 		err = s.ownRow(req, body)
 	case 'C':
+		s.drawn = s.drawn || req.forgets
 		if req.copied {
 			err = s.countInserted(body)
 		}
@@ -188,8 +189,11 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 
 // ownRow reads a row that the proxy asked for.
 func (s *session) ownRow(req request, body []byte) error {
-	if req.await != awaitTenant && req.await != awaitSetting {
+	if req.await != awaitTenant && req.await != awaitSetting && req.await != awaitHolding {
 		return nil
+	}
+	if req.await == awaitSetting && isNullRow(body) {
+		return nil // the server has no such parameter
 	}
 	value, err := onlyColumn(body)
 	if err != nil {
@@ -198,12 +202,20 @@ func (s *session) ownRow(req request, body []byte) error {
 	switch {
 	case req.await == awaitTenant && value != req.value:
 		return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
+	case req.await == awaitHolding:
+		return s.held.take(value)
 	case req.await == awaitSetting:
 		s.settings[req.value] = value
 		s.conn.Settings[req.value] = value
+		if req.value == searchPath {
+			s.path = value
+		}
 	}
 	return nil
 }
+
+// isNullRow reports whether a row is one NULL.
+func isNullRow(body []byte) bool { return string(body) == "\x00\x01\xff\xff\xff\xff" }
 
 func onlyColumn(body []byte) (string, error) {
 	if len(body) < 6 || binary.BigEndian.Uint16(body) != 1 || int(int32(binary.BigEndian.Uint32(body[2:]))) != len(body)-6 {
@@ -247,6 +259,9 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 		}
 	}
 	s.conn.Reported[name] = value
+	if s.cleaning {
+		return drop, nil, nil
+	}
 	if name == "session_authorization" || s.reported[name] == value || s.tainted { // or will not last
 		return drop, nil, nil
 	}
@@ -263,11 +278,15 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	}
+	s.drawing = s.drawn // if it was among what is passed over
 	failed, lost, err := s.failed()
 	if err != nil {
 		return drop, nil, err
 	}
 	s.forget(failed)
+	if p := failed.about; p != nil && p.shared != nil && msg.Code == "0A000" && msg.Routine == "RevalidateCachedQuery" {
+		s.backend.statements.retire(p.shared) // whoever prepares it again gets the columns that there are now
+	}
 	for _, r := range lost {
 		s.forget(r)
 	}

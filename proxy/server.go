@@ -40,6 +40,7 @@ type Config struct {
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
 	Observe      bool          // log refusals, and send what is refused as it came
+	TempTables   bool          // let tenants have temporary tables
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
 
@@ -110,12 +111,15 @@ func New(cfg Config) (*Server, error) {
 		RequireRowSecurity: cfg.Enforce != Rewrite,
 		Explain:            cfg.Explain,
 		Observe:            cfg.Observe,
+		TempTables:         cfg.TempTables,
 		CacheBytes:         cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err
 	}
-	guardOnly, err := rewrite.New(rewrite.Config{Setting: cfg.Setting, Explain: cfg.Explain, Observe: cfg.Observe, CacheBytes: cfg.CacheBytes})
+	guardOnly, err := rewrite.New(rewrite.Config{
+		Setting: cfg.Setting, Explain: cfg.Explain, Observe: cfg.Observe, TempTables: cfg.TempTables, OneTenant: true, CacheBytes: cfg.CacheBytes,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -52,10 +52,15 @@ type session struct {
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
 	tainted    bool                  // a statement that was let through may have run on the server connection
+	drawing    bool                  // this transaction's server connection has been told to forget sequences
+	drawn      bool                  // and it has
 	confined   bool                  // this transaction's server connection carries the tenant
+	held       holding               // what the server connection has of the session
+	cleaning   bool                  // DISCARD ALL is under way: what it makes the server report is not the client's
 	statements map[string]*prepared  // by the client's names; "" is the unnamed one
 	portals    map[string]*prepared  // of this transaction
 	ownPortals map[string]*ownPortal // of this transaction, not on the server
+	path       string                // what search_path is set to in this transaction; "" is the role's own
 	settings   map[string]string     // run-time parameters the client set, by lower-case name
 	initial    map[string]string     // those of its start-up packet
 	reported   map[string]string     // ParameterStatus as the client knows it
@@ -88,13 +93,13 @@ func (s *session) run(ctx context.Context) error {
 // proxy ends the wait.
 func (s *session) next() (typ byte, body []byte, err error) {
 	if s.in.buffered() {
-		if s.conn == nil && s.isDraining() {
+		if s.between() && s.isDraining() {
 			return 0, nil, errDraining
 		}
 		return s.in.next()
 	}
 	s.mu.Lock()
-	s.waiting = s.conn == nil
+	s.waiting = s.between()
 	drained := s.waiting && s.draining
 	s.mu.Unlock()
 	if drained {
@@ -103,7 +108,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	typ, body, err = s.in.next()
 	s.mu.Lock()
 	s.waiting = false
-	drained = s.draining && s.conn == nil
+	drained = s.draining && s.between()
 	s.mu.Unlock()
 	if drained {
 		return 0, nil, errDraining
@@ -148,6 +153,7 @@ func (s *session) message(ctx context.Context, typ byte, body []byte) error {
 // the client wants it. A failure is one of the statement, not of the session.
 func (s *session) lease(ctx context.Context) error {
 	if s.conn != nil {
+		s.held.kept = false
 		return nil
 	}
 	if s.tenant == nil {
@@ -247,7 +253,7 @@ func (s *session) settled() error {
 	if s.status != 'I' {
 		return nil
 	}
-	s.confined = false
+	s.confined, s.drawing, s.drawn = false, false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	if s.conn == nil {
@@ -266,12 +272,24 @@ func (s *session) settled() error {
 		s.destroy()
 		return nil
 	}
+	if kept, err := s.settleHolding(); kept || err != nil || s.conn == nil {
+		return err
+	}
+	s.release()
+	return nil
+}
+
+// between reports whether no transaction or group of messages is under way.
+func (s *session) between() bool { return s.conn == nil || s.held.kept }
+
+// release gives the leased server connection back to the pool.
+func (s *session) release() {
 	s.mu.Lock()
 	c := s.conn
 	s.conn = nil
 	s.mu.Unlock()
+	s.held.forget()
 	s.backend.pool.Release(c)
-	return nil
 }
 
 // destroy closes the leased server connection.
@@ -281,7 +299,8 @@ func (s *session) destroy() {
 	s.conn = nil
 	s.mu.Unlock()
 	s.send = s.send[:0]
-	s.confined, s.tainted = false, false
+	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
+	s.held.forget()
 	clear(s.portals)
 	clear(s.ownPortals)
 	clear(s.touched)
@@ -290,10 +309,10 @@ func (s *session) destroy() {
 	}
 }
 
-// abandon ends what the session holds: an unfinished transaction dies with its
+// abandon ends what the session has: an unfinished transaction dies with its
 // server connection.
 func (s *session) abandon() {
-	s.destroy()
+	s.leave()
 	_ = s.client.Close()
 }
 

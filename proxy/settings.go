@@ -14,7 +14,10 @@ import (
 // connection: settle puts them there when a transaction begins, readBack
 // learns what they have become when one ends that changed any.
 
-const textOID = 25
+const (
+	textOID    = 25
+	searchPath = "search_path"
+)
 
 // settle makes the leased connection's parameters those of the client, in a
 // group of its own, so that no rollback undoes it.
@@ -87,6 +90,18 @@ func (s *session) touch(name string) {
 func (s *session) resetSettings() {
 	clear(s.settings)
 	maps.Copy(s.settings, s.initial)
+	s.path = ""
+}
+
+// noteSetting follows what a statement does to parameters.
+func (s *session) noteSetting(st *rewrite.Statement) {
+	s.touch(st.Name)
+	if resetsAll(st) {
+		s.confined, s.path = false, ""
+	}
+	if st.Name == searchPath {
+		s.path = st.Value // "" of RESET
+	}
 }
 
 func quoteName(name string) string {
@@ -95,6 +110,9 @@ func quoteName(name string) string {
 
 // chooseTenant switches between the tenants of a login, between transactions.
 func (s *session) chooseTenant(id string) error {
+	if s.held.kept {
+		return newError("55006", "the tenant cannot be changed while the session has "+s.held.reasons.String(), "Send DISCARD ALL first.")
+	}
 	if s.status != 'I' || s.conn != nil {
 		return newError("25001", "SET "+tenantParameter+" cannot run inside a transaction block", "")
 	}

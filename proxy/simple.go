@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"slices"
 	"unicode/utf8"
 
 	"tenantgate/rewrite"
@@ -67,7 +68,17 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return errMalformed
 	}
 	s.erred = false
+	if ok, err := s.knowHolding(); err != nil {
+		return err
+	} else if !ok {
+		return s.endGroup()
+	}
 	result, err := s.confineText(ctx, rewrite.Request{SQL: sql})
+	if s.server.cfg.TempTables && (err != nil || refused(result)) {
+		if parts := rewrite.Parts(sql); s.changesTables(parts) {
+			return s.oneByOne(ctx, parts)
+		}
+	}
 	if err != nil {
 		return s.refuseSimple(err)
 	}
@@ -79,14 +90,21 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		if len(result.Statements) > 1 {
 			return s.refuseSimple(severalStatements)
 		}
-		return s.translate(ctx, st)
+		return s.translate(ctx, st, sql)
 	}
 	if len(result.Statements) == 0 && s.conn == nil {
 		s.out = appendReady(appendBare(s.fakes(s.out), 'I'), s.status)
 		return s.flush()
 	}
 	for i := range result.Statements {
-		if err := result.Statements[i].CheckKey(s.key()); err != nil && !s.observed(err) {
+		err := result.Statements[i].CheckKey(s.key())
+		if err != nil && s.observed(err) {
+			err = nil
+		}
+		if err == nil {
+			err = s.checkSequences(&result.Statements[i])
+		}
+		if err != nil {
 			return s.refuseSimple(err)
 		}
 	}
@@ -130,12 +148,12 @@ func translated(st *rewrite.Statement) bool {
 }
 
 // translate runs a statement by other messages than a Query.
-func (s *session) translate(ctx context.Context, st *rewrite.Statement) error {
+func (s *session) translate(ctx context.Context, st *rewrite.Statement, sql string) error {
 	switch {
 	case st.Copy != nil:
 		return s.copyFrom(ctx, st.Copy)
 	case st.Kind == rewrite.KindPrepare:
-		return s.prepareSQL(ctx, st)
+		return s.prepareSQL(ctx, st, sql)
 	default:
 		return s.executeSQL(ctx, st)
 	}
@@ -144,9 +162,13 @@ func (s *session) translate(ctx context.Context, st *rewrite.Statement) error {
 // sendPiece runs one piece. more tells that another follows if it succeeds, so
 // its ReadyForQuery is not yet the client's.
 func (s *session) sendPiece(p *piece, more bool) error {
+	if p.confine && s.status == 'I' && s.backend.needsGroup(p) {
+		return s.sendGroup(p, more)
+	}
 	if p.confine && s.status != 'E' {
 		s.confineTransaction()
 	}
+	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil
 	s.send = appendQuery(s.send, p.sql())
 	s.push(request{await: awaitQuery, text: &p.sentText, cut: more})
@@ -169,12 +191,12 @@ func (s *session) sendPiece(p *piece, more bool) error {
 // noteEffect follows what a statement does to session and transaction.
 func (s *session) noteEffect(st *rewrite.Statement) {
 	s.taint(st)
+	s.noteHolding(st)
 	switch st.Kind {
 	case rewrite.KindCommit, rewrite.KindRollback:
 		s.confined = false
 	case rewrite.KindSet, rewrite.KindReset:
-		s.touch(st.Name)
-		s.confined = s.confined && !resetsAll(st)
+		s.noteSetting(st)
 	default: // nothing that outlives the statement
 	}
 }

@@ -29,19 +29,43 @@ func newStatementRegistry() (*statements, error) {
 	return &statements{lru: lru}, nil
 }
 
-// get returns the statement of that text and those parameter types.
-func (r *statements) get(sql string, oids []uint32) *pool.Statement {
-	key := make([]byte, 0, 4*len(oids)+1+len(sql))
-	for _, oid := range oids {
-		key = binary.BigEndian.AppendUint32(key, oid)
-	}
-	key = append(append(key, 0), sql...)
+// get returns the statement of that text and those parameter types, prepared
+// under that version of the catalog: a definition that changed may have changed
+// its columns.
+func (r *statements) get(sql string, oids []uint32, version uint64) *pool.Statement {
+	key := statementKey(sql, oids, version)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if st, ok := r.lru.Get(string(key)); ok {
+	if st, ok := r.lru.Get(key); ok {
 		return st
 	}
 	st := pool.NewStatement(sql, oids)
-	r.lru.Add(string(key), st)
+	r.lru.Add(key, st)
 	return st
+}
+
+// retire makes sessions that prepare the text from now on have another
+// statement.
+func (r *statements) retire(st *pool.Statement) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range r.lru.Keys() {
+		if known, _ := r.lru.Peek(key); known == st {
+			r.lru.Remove(key)
+		}
+	}
+}
+
+func statementKey(sql string, oids []uint32, version uint64) string {
+	key := make([]byte, 0, 8+4*len(oids)+1+len(sql))
+	key = binary.BigEndian.AppendUint64(key, version)
+	for _, oid := range oids {
+		key = binary.BigEndian.AppendUint32(key, oid)
+	}
+	return string(append(append(key, 0), sql...))
+}
+
+// shared is the statement that all sessions of the backend share for a text.
+func (b *backend) shared(sql string, oids []uint32) *pool.Statement {
+	return b.statements.get(sql, oids, b.catalog.Snapshot().Version)
 }

@@ -56,6 +56,7 @@ func (v *visible) has(name string) bool {
 var auditedNodes = func() map[string]bool {
 	m := make(map[string]bool)
 	for _, name := range strings.Fields(`
+		CreateStmt Constraint CreateTableAsStmt IntoClause IndexStmt
 		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt MergeWhenClause CopyStmt DeclareCursorStmt ExplainStmt
 		FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt
 		UnlistenStmt ConstraintsSetStmt
@@ -96,6 +97,9 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 		if v.IsNil() {
 			return nil
 		}
+		if done, err := a.temporary(v.Interface(), env); done {
+			return err
+		}
 		switch n := v.Interface().(type) {
 		case *pg_query.Node:
 			switch n.GetNode().(type) { // most nodes, and none of them holds others of interest
@@ -116,6 +120,11 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 			if n.IsFrom || n.IsProgram || n.Filename != "" {
 				return auditFailure("COPY other than to the client")
 			}
+		case *pg_query.LockStmt:
+			if n.Mode == accessShare {
+				return nil // reads no row
+			}
+			return auditFailure("LOCK with mode %d", n.Mode)
 		case *pg_query.ExplainStmt:
 			for _, option := range n.Options {
 				if name := option.GetDefElem().GetDefname(); name != "format" && name != "costs" {
@@ -230,6 +239,8 @@ func (a *auditor) unconfined(rv *pg_query.RangeVar, env *visible) error {
 	switch rel.Class {
 	case catalog.Shared, catalog.SharedReadWrite, catalog.System:
 		return nil
+	case catalog.Temporary:
+		return a.own(rv)
 	default:
 		return auditFailure("relation %s is not confined", writtenName(rv))
 	}
@@ -244,7 +255,7 @@ func (a *auditor) target(rv *pg_query.RangeVar) (*catalog.Relation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if rel.Class != catalog.Tenanted && rel.Class != catalog.SharedReadWrite {
+	if rel.Class != catalog.Tenanted && rel.Class != catalog.SharedReadWrite && !isTemporary(rv, rel) {
 		return nil, auditFailure("relation %s is written to", writtenName(rv))
 	}
 	return rel, nil
@@ -444,9 +455,6 @@ func (a *auditor) selectStmt(s *pg_query.SelectStmt, env *visible) error {
 	env, err := a.with(s.WithClause, env)
 	if err != nil {
 		return err
-	}
-	if s.IntoClause != nil {
-		return auditFailure("SELECT INTO")
 	}
 	if err := a.from(s.FromClause, conjunctsOf(s.WhereClause), env); err != nil {
 		return err

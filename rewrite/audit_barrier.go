@@ -33,9 +33,13 @@ func (a *auditor) apart(stmt *pg_query.Node, declared []uint32) error {
 
 // isPredicate recognizes the tenant predicate of one of the items.
 func (a *auditor) isPredicate(n *pg_query.Node, items []guardItem) bool {
+	path, ok := columnPath(n.GetAExpr().GetLexpr())
+	if !ok {
+		return false
+	}
 	for _, item := range items {
-		if a.hasPredicate(conjunctsOf(n), item.rv, item.rel) {
-			return n.GetAExpr() != nil
+		if refersTo(path[:len(path)-1], item.rv) && a.hasPredicate(conjunctsOf(n), item.rv, item.rel) {
+			return true
 		}
 	}
 	return false

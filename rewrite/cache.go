@@ -23,6 +23,7 @@ type cacheKey struct {
 	declared string // ParamOIDs, four bytes each
 	version  uint64 // of the catalog
 	extended bool
+	dump     bool
 }
 
 // A cache holds the results of the texts used last. It is safe for concurrent

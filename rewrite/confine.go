@@ -17,24 +17,29 @@ type confiner struct {
 	keys    *keys
 
 	declared []uint32 // types of parameters, as the client declared them
+	dump     bool     // Request.Dump
 
 	splices     []splice
 	checks      []Check
-	copyIn      *CopyIn // what COPY FROM STDIN is turned into
+	copyIn      *CopyIn              // what COPY FROM STDIN is turned into
+	into        *pg_query.SelectStmt // the statement itself, if its rows go into a temporary table
+	temporary   bool                 // temporary tables are named
 	bound       []boundValue
-	resolved    map[*pg_query.RangeVar]*catalog.Relation // what names mean; common table expressions are missing
-	unqualified map[*pg_query.RangeVar]bool              // names that the client wrote without a schema
-	starred     map[*pg_query.SelectStmt]int             // the splice of a TABLE t that became SELECT * FROM t
-	within      []*catalog.Relation                      // the views whose definition this is, outermost first
-	viewState   *viewState                               // shared with the confiners of the statement's views
-	views       map[*pg_query.Node]*pg_query.RangeVar    // FROM items that were names of views
-	viewNames   map[string]*catalog.Relation             // views by the names that the statement refers to them by
-	bareViews   map[string]*catalog.Relation             // those of them without alias
-	renamed     map[string]bool                          // those of them whose alias names columns
-	bodies      map[*pg_query.SelectStmt]bodyText        // the definitions that stand for views, if the text has them
-	known       func() conditionKinds                    // what the barrier knows of a statement so far; nil without barrier
-	copies      int                                      // above 0 in a copy of a part of the tree that the text has once
-	unspliced   bool                                     // the text could not be followed: only the tree counts
+	resolved    map[*pg_query.RangeVar]*catalog.Relation     // what names mean; common table expressions are missing
+	unqualified map[*pg_query.RangeVar]bool                  // names that the client wrote without a schema
+	starred     map[*pg_query.SelectStmt]int                 // the splice of a TABLE t that became SELECT * FROM t
+	within      []*catalog.Relation                          // the views whose definition this is, outermost first
+	viewState   *viewState                                   // shared with the confiners of the statement's views
+	views       map[*pg_query.Node]*pg_query.RangeVar        // FROM items that were names of views
+	viewNames   map[string]*catalog.Relation                 // views by the names that the statement refers to them by
+	bareViews   map[string]*catalog.Relation                 // those of them without alias
+	renamed     map[string]bool                              // those of them whose alias names columns
+	bodies      map[*pg_query.SelectStmt]bodyText            // the definitions that stand for views, if the text has them
+	operands    map[*pg_query.Node]map[*pg_query.Node]extent // where the operands of conditions are
+	known       func() conditionKinds                        // what the barrier knows of a statement so far; nil without barrier
+	vacant      int                                          // system catalogs that are still to be made empty
+	copies      int                                          // above 0 in a copy of a part of the tree that the text has once
+	unspliced   bool                                         // the text could not be followed: only the tree counts
 }
 
 func newConfiner(config *Config, cat *catalog.Snapshot, src *source, k *keys) *confiner {
@@ -52,6 +57,7 @@ func newConfiner(config *Config, cat *catalog.Snapshot, src *source, k *keys) *c
 		bareViews:   make(map[string]*catalog.Relation),
 		renamed:     make(map[string]bool),
 		bodies:      make(map[*pg_query.SelectStmt]bodyText),
+		operands:    make(map[*pg_query.Node]map[*pg_query.Node]extent),
 	}
 }
 

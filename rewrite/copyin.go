@@ -33,6 +33,7 @@ type CopyIn struct {
 	Delimiter, Quote, Escape byte
 	Null                     string
 	Header                   CopyHeader
+	EndMarker                bool         // \. on a line of its own ends CSV, too
 	Columns                  []CopyColumn // of the stream
 	schema, table            string
 }

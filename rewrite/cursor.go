@@ -7,10 +7,8 @@ import (
 // cursorHold is CURSOR_OPT_HOLD of DeclareCursorStmt.options.
 const cursorHold = 0x0020
 
-// declareCursor confines the query of a cursor that ends with its transaction.
+// declareCursor confines the query of a cursor. With hold, the rows are those
+// that it finds at the end of its transaction.
 func (c *confiner) declareCursor(s *pg_query.DeclareCursorStmt) error {
-	if s.Options&cursorHold != 0 {
-		return c.refusal(ruleCursorHold, "DECLARE CURSOR WITH HOLD", "Read the cursor before the transaction ends.", -1)
-	}
 	return c.nodes(nil, one(s.Query))
 }

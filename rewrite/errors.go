@@ -61,18 +61,20 @@ func (e *UndefinedTableError) Error() string {
 	return fmt.Sprintf("relation %q does not exist", e.Name)
 }
 
-// A DefinitionProblem is what is wrong with a name, or a value, that a
+// A DefinitionProblem is what is wrong with a name, an option or a value that a
 // statement uses.
 type DefinitionProblem uint8
 
 // The problems, by what PostgreSQL calls them.
 const (
-	UndefinedColumn DefinitionProblem = iota + 1 // no such column
-	DuplicateColumn                              // a column is named twice
-	InvalidColumn                                // the column cannot be used there
-	WrongObjectType                              // the relation is of another kind
-	DuplicateAlias                               // two relations have one name
-	InvalidEscape                                // a pattern ends in its escape character
+	UndefinedColumn      DefinitionProblem = iota + 1 // no such column
+	DuplicateColumn                                   // a column is named twice
+	InvalidColumn                                     // the column cannot be used there
+	WrongObjectType                                   // the relation is of another kind
+	DuplicateAlias                                    // two relations have one name
+	InvalidEscape                                     // a pattern ends in its escape character
+	InvalidParameter                                  // an option cannot have that value
+	UnsupportedParameter                              // options do not go together
 )
 
 // A DefinitionError is what PostgreSQL itself would answer, where the

@@ -131,6 +131,12 @@ func (w *walk) funcCall(f *pg_query.FuncCall) error {
 	if c.name == "current_setting" && (c.schema == "" || c.schema == schemaCatalog) {
 		return w.currentSetting(f, &c)
 	}
+	switch c.name {
+	case nextval, currval, lastval:
+		if c.schema == "" || c.schema == schemaCatalog {
+			return w.sequence(f, &c)
+		}
+	}
 	return w.call(&c)
 }
 

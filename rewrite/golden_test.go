@@ -93,7 +93,8 @@ func goldenError(err error) string {
 	case *DefinitionError:
 		problem := map[DefinitionProblem]string{
 			UndefinedColumn: "undefined column", DuplicateColumn: "duplicate column", InvalidColumn: "invalid column",
-			WrongObjectType: "wrong object type", DuplicateAlias: "duplicate alias",
+			WrongObjectType: "wrong object type", DuplicateAlias: "duplicate alias", InvalidParameter: "invalid parameter",
+			UnsupportedParameter: "unsupported parameter",
 		}[e.Problem]
 		return fmt.Sprintf("%s: %s\nDETAIL: %s\nHINT: %s", problem, e.Message, e.Detail, e.Hint)
 	case *WrongTenantError:

@@ -16,40 +16,59 @@ import (
 // operators, types, run-time parameters. Relations are resolved and refused by
 // the confiner, which runs in every enforcement too.
 type guard struct {
-	setting string // the tenant setting, folded
-	explain bool   // Config.Explain
+	setting    string // the tenant setting, folded
+	explain    bool   // Config.Explain
+	tempTables bool   // Config.TempTables
+	policies   bool   // Config.RequireRowSecurity
 }
 
 func newGuard(config *Config) (*guard, error) {
 	if config.Setting == "" {
 		return nil, errors.New("no name of the tenant setting")
 	}
-	return &guard{setting: foldASCII(config.Setting), explain: config.Explain}, nil
+	return &guard{
+		setting: foldASCII(config.Setting), explain: config.Explain, tempTables: config.TempTables, policies: config.RequireRowSecurity,
+	}, nil
 }
 
-// check refuses a statement, or tells what kind it is. name is that of
-// Statement.Name. src is the whole text that the statement is part of.
-func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, err error) {
+// check refuses a statement, or tells what kind it is and what it does with
+// sequences. name is that of Statement.Name. src is the whole text that the
+// statement is part of.
+func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, uses SequenceUse, err error) {
 	first, end := src.statement(raw)
 	at := place{sql: src.sql}
 	if first < len(src.tokens) {
 		at.offset = src.tokens[first].start
 	}
 	if err := checkNumbers(src, first, end, cat.ServerVersion); err != nil {
-		return 0, "", err
+		return 0, "", SequenceUse{}, err
 	}
 	w := &walk{g: g, cat: cat, place: at}
+	kind, name, err = g.decide(raw, w)
+	return kind, name, w.uses, err
+}
+
+func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, err error) {
+	at := w.place
 	switch v := raw.Stmt.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
 		if name, ok, err := w.setConfig(raw.Stmt); ok || err != nil {
 			return KindSet, name, err
 		}
+		if err := w.selectInto(v.SelectStmt); err != nil {
+			return 0, "", err
+		}
 		return KindQuery, "", w.statement(raw.Stmt)
 	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt,
 		*pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
 		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_IndexStmt, *pg_query.Node_DropStmt,
+		*pg_query.Node_TruncateStmt, *pg_query.Node_VacuumStmt:
+		return KindQuery, "", w.temporary(raw.Stmt)
 	case *pg_query.Node_ExplainStmt:
 		return KindQuery, "", w.explain(raw.Stmt, v.ExplainStmt)
+	case *pg_query.Node_LockStmt:
+		return KindQuery, "", g.lockTable(raw.Stmt, at)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
 		*pg_query.Node_ConstraintsSetStmt, // ends with the transaction
 		*pg_query.Node_UnlistenStmt:       // nobody listens

@@ -21,21 +21,39 @@ var aggregates = func() map[string]bool {
 // function of its own level in it: one over a column of the level, or over none.
 func (b *barrier) aggregated(n *pg_query.Node, lv *queryLevel) bool {
 	found := false
-	own := &queryLevel{items: lv.items}
 	var visit func(n *pg_query.Node) error
 	visit = func(n *pg_query.Node) error {
 		if n.GetSubLink() != nil {
 			return nil
 		}
-		if f := n.GetFuncCall(); f != nil {
-			names, _ := nameParts(f.Funcname)
-			if len(names) > 0 && aggregates[names[len(names)-1]] && len(b.catalog.Functions(names[len(names)-1])) == 0 {
-				found = found || f.Over != nil || groupsOwn(f, own)
-			}
-		}
+		found = found || b.ownAggregate(n.GetFuncCall(), lv)
 		return children(n, visit)
 	}
 	return visit(n) == nil && found
+}
+
+// ownAggregate reports whether a call is such a function.
+func (b *barrier) ownAggregate(f *pg_query.FuncCall, lv *queryLevel) bool {
+	names, _ := nameParts(f.GetFuncname())
+	if len(names) == 0 || !aggregates[names[len(names)-1]] || len(b.catalog.Functions(names[len(names)-1])) > 0 {
+		return false
+	}
+	return f.Over != nil || groupsOwn(f, &queryLevel{items: lv.items})
+}
+
+// surelyAggregated is aggregated for an expression whose aggregate no constant
+// can make superfluous, as in CASE WHEN true THEN column ELSE count(*) END.
+func (b *barrier) surelyAggregated(n *pg_query.Node, lv *queryLevel) bool {
+	switch v := n.GetNode().(type) {
+	case *pg_query.Node_TypeCast:
+		return b.surelyAggregated(v.TypeCast.Arg, lv)
+	case *pg_query.Node_AExpr:
+		return v.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_OP &&
+			(b.surelyAggregated(v.AExpr.Lexpr, lv) || b.surelyAggregated(v.AExpr.Rexpr, lv))
+	case *pg_query.Node_FuncCall:
+		return b.ownAggregate(v.FuncCall, lv)
+	}
+	return false
 }
 
 // groupsOwn reports whether an aggregate is one of the level, and not of one
@@ -104,6 +122,9 @@ func (b *barrier) subLink(s *pg_query.SubLink, lv *queryLevel) (valueType, bool)
 	return j.value, j.inert
 }
 
+// maxArrayRows bounds the rows of ARRAY (SELECT ...) that is inert.
+const maxArrayRows = 1_000_000
+
 // judgeSubLink takes EXISTS, IN, and the value of one aggregate without
 // groups, where all that is in them is inert.
 func (b *barrier) judgeSubLink(s *pg_query.SubLink, lv *queryLevel) (valueType, bool) {
@@ -139,8 +160,9 @@ func (b *barrier) judgeSubLink(s *pg_query.SubLink, lv *queryLevel) (valueType, 
 		}
 		return boolType, true
 	case pg_query.SubLinkType_ARRAY_SUBLINK:
-		ok := len(columns) == 1 && columns[0].value.name != "" && columns[0].value.name[0] != '_' && columns[0].value.name != "enum"
-		if !ok {
+		// A value above 1 GB would be an error.
+		rows := q.LimitCount.GetAConst().GetIval()
+		if len(columns) != 1 || !vetted.fixed[columns[0].value.name] || rows == nil || rows.Ival > maxArrayRows {
 			return valueType{}, false
 		}
 		return valueType{name: "_" + columns[0].value.name, collated: columns[0].value.collated}, true

@@ -20,7 +20,9 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 		if t.literal {
 			return ""
 		}
-		return t.name
+		if t.name != "" {
+			return t.name
+		}
 	}
 	switch v := n.GetNode().(type) {
 	case *pg_query.Node_BoolExpr, *pg_query.Node_NullTest, *pg_query.Node_BooleanTest:
@@ -29,6 +31,8 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 		switch v.SubLink.SubLinkType {
 		case pg_query.SubLinkType_EXISTS_SUBLINK, pg_query.SubLinkType_ANY_SUBLINK, pg_query.SubLinkType_ALL_SUBLINK:
 			return "bool"
+		case pg_query.SubLinkType_EXPR_SUBLINK:
+			return b.scalarKind(v.SubLink, lv)
 		default:
 			return ""
 		}
@@ -55,9 +59,24 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 	return ""
 }
 
+// scalarKind is the type of the value of a sub-select.
+func (b *barrier) scalarKind(s *pg_query.SubLink, lv *queryLevel) string {
+	if kind, known := b.kinds[s]; known {
+		return kind
+	}
+	kind := ""
+	if q := s.Subselect.GetSelectStmt(); q != nil {
+		if list := b.prober().selectStmt(q, lv, lv.ctes, exposure{}); len(list.columns) == 1 && !list.partial {
+			kind = list.columns[0].value.name
+		}
+	}
+	b.kinds[s] = kind
+	return kind
+}
+
 // numberKind is the type of a constant that is a number.
 func numberKind(c *pg_query.A_Const) string {
-	switch v := c.Val.(type) {
+	switch v := c.GetVal().(type) {
 	case *pg_query.A_Const_Ival:
 		return "int4"
 	case *pg_query.A_Const_Fval:

@@ -38,6 +38,9 @@ func (c *confiner) mergeStmt(s *pg_query.MergeStmt, outer *scope) error {
 	if err := c.fromItem(s.SourceRelation, sc); err != nil {
 		return err
 	}
+	if err := c.narrow(one(s.SourceRelation), nil); err != nil {
+		return err
+	}
 	if err := c.nodes(sc, one(s.JoinCondition)); err != nil {
 		return err
 	}

@@ -147,6 +147,7 @@ func named(names []*pg_query.Node) origin {
 
 // insertStmt notes what excluded stands for.
 func (w *walk) insertStmt(s *pg_query.InsertStmt) error {
+	w.uses.Draws = true
 	if rel, ok := w.cat.Lookup(s.Relation.GetSchemaname(), s.Relation.GetRelname()); ok && s.OnConflictClause != nil {
 		w.reference("excluded", w.columnsOf(rel))
 	}

@@ -185,6 +185,12 @@ func (c *confiner) filterJoin(n *pg_query.Node, rv *pg_query.RangeVar, rel *cata
 	if err != nil {
 		return err
 	}
+	c.joinFilter(n, rv, rel, p)
+	return nil
+}
+
+// joinFilter puts the relation at n in a filter join with a condition.
+func (c *confiner) joinFilter(n *pg_query.Node, rv *pg_query.RangeVar, rel *catalog.Relation, p condition) {
 	name := c.filterAlias(rv, rel)
 	if e, ok := c.extent(rv, n.GetRangeTableSample() != nil); ok {
 		c.before(e.first, rankJoinStart, "(")
@@ -201,7 +207,6 @@ func (c *confiner) filterJoin(n *pg_query.Node, rv *pg_query.RangeVar, rel *cata
 		}}},
 		Quals: p.node,
 	}}
-	return nil
 }
 
 // conjunction joins conditions with the client's own, which stays one operand

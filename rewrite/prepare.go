@@ -77,7 +77,7 @@ func typeOID(name *pg_query.TypeName, cat *catalog.Snapshot) uint32 {
 
 // prepare confines the statement of a PREPARE, as one that Parse brings. Blanks
 // stand for what is before it, so that positions are the client's.
-func (r *Rewriter) prepare(s *pg_query.PrepareStmt, cat *catalog.Snapshot, src *source, raw *pg_query.RawStmt) (*Prepare, error) {
+func (r *Rewriter) prepare(req Request, s *pg_query.PrepareStmt, cat *catalog.Snapshot, src *source, raw *pg_query.RawStmt) (*Prepare, error) {
 	first, end := src.statement(raw)
 	at := place{sql: src.sql}
 	if first < end {
@@ -111,7 +111,7 @@ func (r *Rewriter) prepare(s *pg_query.PrepareStmt, cat *catalog.Snapshot, src *
 	if err != nil || len(stmts) != 1 || !equalTrees(stmts[0].Stmt, s.Query) {
 		return nil, unproven
 	}
-	result, err := r.rewrite(Request{SQL: sql, Extended: true, ParamOIDs: p.ParamOIDs}, cat)
+	result, err := r.rewrite(Request{SQL: sql, Extended: true, ParamOIDs: p.ParamOIDs, Dump: req.Dump}, cat)
 	if err != nil {
 		return nil, err
 	}

@@ -36,7 +36,6 @@ const (
 	ruleCurrentOf                = "statement.current_of"
 	ruleSelectInto               = "statement.select_into"
 	ruleCopyTarget               = "copy.target"
-	ruleCursorHold               = "cursor.hold"
 	ruleParameterLimit           = "parameters.limit"
 	ruleUnproven                 = "rewrite.unproven"
 )

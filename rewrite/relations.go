@@ -18,6 +18,7 @@ var systemRelations = parseRelations(relationList)
 // A relationRule is what relations.txt says about a relation.
 type relationRule struct {
 	readable bool
+	empty    bool // it can be read, but shows no rows
 	reason   string
 }
 
@@ -28,6 +29,8 @@ func parseRelations(list string) map[catalog.Name]relationRule {
 		switch s.header[0] {
 		case "allow":
 			rule.readable = true
+		case "empty":
+			rule.empty = true
 		case "refuse":
 		default:
 			panic("rewrite: relations.txt has a section " + s.header[0])
@@ -46,9 +49,17 @@ func readableCatalog(name, schema string) bool {
 	return systemRelations[catalog.Name{Schema: schema, Name: name}].readable
 }
 
-// system refuses system relations that tenants may not read.
-func (c *confiner) system(rel *catalog.Relation, rv *pg_query.RangeVar) error {
+// system refuses system relations that tenants may not read. Those that show
+// no rows have to be FROM items, and below a view the view's owner reads them.
+func (c *confiner) system(rel *catalog.Relation, rv *pg_query.RangeVar, u use) error {
+	if c.dump && rel.Name == "pg_attrdef" { // needed for definitions alone
+		return c.refusal(ruleDumpDefinitions, "pg_dump of definitions", "Use pg_dump --data-only, or a login of an operator.", rv.Location)
+	}
 	if readableCatalog(rel.Name, rel.Schema) {
+		return nil
+	}
+	if vacant(rel) && u == useItem && len(c.within) == 0 {
+		c.vacant++
 		return nil
 	}
 	hint := "The relation is not on the list of system catalogs that tenants may read."

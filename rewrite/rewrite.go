@@ -24,6 +24,8 @@ type Config struct {
 	RequireRowSecurity bool   // refuse tenanted tables without RLS (enforce: rls, both)
 	Explain            bool   // let plain EXPLAIN through: its estimates tell of other tenants' rows
 	Observe            bool   // send what is refused as it came, with the refusal beside it
+	TempTables         bool   // tenants may have temporary tables; pg_temp must be last in search_path
+	OneTenant          bool   // all tables of the database are one tenant's
 	CacheBytes         int64  // bound of the cache of results; 0 means a default
 }
 
@@ -32,6 +34,7 @@ type Request struct {
 	SQL       string
 	Extended  bool     // Parse: at most one statement, the key becomes a parameter
 	ParamOIDs []uint32 // of Parse, as the client declared them
+	Dump      bool     // of pg_dump, to which the catalogs show what is the tenant's to dump
 }
 
 // A Result is what becomes of a Request. It holds for every tenant, is shared
@@ -45,15 +48,18 @@ type Result struct {
 type Statement struct {
 	Kind      Kind
 	Text      Template
-	Params    int        // parameters that the client must bind (Extended)
+	Params    int        // parameters that the client must bind; a simple query with any fails
 	Keys      []Key      // parameters that the proxy binds after the client's (Extended)
 	Checks    []Check    // what must hold for the tenant's key before the statement runs
 	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
 	Copy      *CopyIn    // of COPY FROM STDIN, which has no Text
 	Prepare   *Prepare   // KindPrepare, which has no Text
 	Arguments []Argument // KindExecute, which has none either
-	Value     string     // KindSet: the value, if it is a single constant
-	Refusal   error      // Config.Observe: why it should not be sent; nobody knows what it does
+	Value     string     // KindSet: the value, if it is a single constant; what search_path is set to
+	Hold      Hold       // what it does to state that outlives the transaction
+	Temporary bool       // it names temporary tables
+	Sequences SequenceUse
+	Refusal   error // Config.Observe: why it should not be sent; nobody knows what it does
 }
 
 // Kind says what a statement does to its session and transaction.
@@ -107,7 +113,7 @@ func New(config Config) (*Rewriter, error) {
 // Rewrite confines a text, or refuses it with one of the errors of this
 // package. All statements of the text are looked at before any is returned.
 func (r *Rewriter) Rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
-	key := cacheKey{sql: req.SQL, declared: packOIDs(req.ParamOIDs), version: cat.Version, extended: req.Extended}
+	key := cacheKey{sql: req.SQL, declared: packOIDs(req.ParamOIDs), version: cat.Version, extended: req.Extended, dump: req.Dump}
 	if result, ok := r.cache.get(key); ok {
 		return result, nil
 	}
@@ -198,31 +204,35 @@ func (part statementText) next(sql string, raw *pg_query.RawStmt) statementText 
 
 // statement guards and confines one statement of a text.
 func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, part statementText, raw *pg_query.RawStmt) (Statement, error) {
-	kind, name, err := r.guard.check(raw, cat, src)
+	if s, ok := r.ownText(req, cat, src, raw); ok {
+		return s, nil
+	}
+	kind, name, uses, err := r.guard.check(raw, cat, src)
 	if err != nil {
 		return Statement{}, err
 	}
-	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt)}
+	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt), Hold: holdOf(raw.Stmt), Sequences: uses}
 	switch v := raw.Stmt.Node.(type) { // neither is sent
 	case *pg_query.Node_PrepareStmt:
-		s.Prepare, err = r.prepare(v.PrepareStmt, cat, src, raw)
+		s.Prepare, err = r.prepare(req, v.PrepareStmt, cat, src, raw)
 		return s, err
 	case *pg_query.Node_ExecuteStmt:
 		s.Arguments, err = executeArguments(v.ExecuteStmt, cat, place{sql: src.sql, offset: part.start})
 		return s, err
 	}
-	if req.Extended {
-		s.Params = max(len(req.ParamOIDs), src.highestParam())
-	}
+	s.Params = max(len(req.ParamOIDs), src.highestParam())
 	// COPY takes no parameters.
 	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
 	c := newConfiner(&r.config, cat, src, k)
-	c.declared = req.ParamOIDs
 	if r.config.Confine && !r.noBarrier {
 		c.known = func() conditionKinds { return r.auditor(cat, k, c.checks) }
 	}
+	c.declared, c.dump = req.ParamOIDs, req.Dump
 	if err := c.dispatch(raw.Stmt); err != nil {
 		return Statement{}, err
+	}
+	if c.vacant != 0 { // nobody has left its rows out
+		return Statement{}, unsupportedNode("a system catalog in this place", -1)
 	}
 	if s.Copy = c.copyIn; s.Copy != nil {
 		return s, nil // its INSERTs are confined one by one
@@ -239,7 +249,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if k.params {
 		s.Keys = k.result()
 	}
-	if s.Params+len(s.Keys) > maxParams {
+	if req.Extended && s.Params+len(s.Keys) > maxParams {
 		return Statement{}, &UnsupportedError{
 			Rule: ruleParameterLimit,
 			Node: fmt.Sprintf("a statement with %d parameters", s.Params),
@@ -249,7 +259,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if err := c.viewReferences(raw.Stmt); err != nil {
 		return Statement{}, err
 	}
-	s.Checks = c.checks
+	s.Checks, s.Temporary = c.checks, c.temporary
 	text, tree, err := r.prove(c, part, raw.Stmt)
 	if err != nil {
 		return Statement{}, err
@@ -281,6 +291,9 @@ func declaredWith(oids []uint32, params int, k *keys) []uint32 {
 // dispatch confines a statement by its kind. The guard has refused the kinds
 // that are not here; should it know more than this, they are refused now.
 func (c *confiner) dispatch(n *pg_query.Node) error {
+	if s := n.GetSelectStmt(); s.GetIntoClause() != nil && c.config.TempTables && isTemporaryName(s.IntoClause.Rel) {
+		c.into = s
+	}
 	switch v := n.GetNode().(type) {
 	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt,
 		*pg_query.Node_MergeStmt:
@@ -291,6 +304,11 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.declareCursor(v.DeclareCursorStmt)
 	case *pg_query.Node_ExplainStmt:
 		return c.explain(v.ExplainStmt)
+	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_IndexStmt, *pg_query.Node_DropStmt,
+		*pg_query.Node_TruncateStmt, *pg_query.Node_VacuumStmt:
+		return c.temporaryStatement(n)
+	case *pg_query.Node_LockStmt:
+		return c.lockTable(v.LockStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
 		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:

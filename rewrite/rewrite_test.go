@@ -337,6 +337,9 @@ func TestTimeIsLinearInTheText(t *testing.T) {
 		"columns":    "INSERT INTO orders (" + many(n, func(int) string { return "id" }) + ") VALUES (" + many(n, func(int) string { return "1" }) + ")",
 		"tenants":    "INSERT INTO orders (" + many(n, func(int) string { return "tenant_id" }) + ") VALUES (" + many(n, func(int) string { return "1" }) + ")",
 		"sets":       "UPDATE orders SET " + many(n, func(int) string { return "tenant_id = 1" }),
+		"conditions": "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + " WHERE true" + strings.Repeat(" AND o7.state || 'x' > 'a'", n),
+		"guards":     "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + " WHERE true" + strings.Repeat(" AND random() < 1", n),
+		"values":     "SELECT 1 FROM (SELECT " + many(n, func(i int) string { return fmt.Sprintf("o%d.id / 2", i) }) + " FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + ") s",
 		"statements": strings.Repeat("SELECT 1 FROM orders;", n),
 	} {
 		for _, extended := range []bool{false, true} {

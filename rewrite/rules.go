@@ -48,5 +48,9 @@ const (
 	ruleTypeUnlisted           = "type.unlisted"
 	ruleSampleMethod           = "sample.method"
 	ruleRelationSystem         = "relation.system"
+	ruleDumpDefinitions        = "dump.definitions"
 	ruleNodeUnlisted           = "node.unlisted"
+
+	ruleTemporaryForm = "temporary.form"
+	ruleTemporaryName = "temporary.name"
 )

@@ -120,10 +120,11 @@ func (c *confiner) resolve(rv *pg_query.RangeVar, u use) (*catalog.Relation, err
 	c.resolved[rv] = rel
 	// A view is replaced as a whole. In a view, a system catalog's name must
 	// not become that of a common table expression of the client's.
-	if c.config.Confine && rv.Schemaname == "" && rel.Class != catalog.Derived &&
-		(rel.Class != catalog.System || len(c.within) > 0) {
+	if rv.Schemaname == "" && (rel.Class == catalog.Temporary || c.config.Confine && rel.Class != catalog.Derived &&
+		(rel.Class != catalog.System || len(c.within) > 0)) {
 		c.qualify(rv, rel)
 	}
+	c.temporary = c.temporary || rel.Class == catalog.Temporary
 	return rel, nil
 }
 
@@ -180,9 +181,14 @@ func (c *confiner) permit(rel *catalog.Relation, rv *pg_query.RangeVar, u use) e
 		if u == useWrite {
 			return c.denied(rel, rv.Location)
 		}
-		return c.system(rel, rv)
+		return c.system(rel, rv, u)
 	case catalog.Derived:
 		return c.permitView(rel, rv, u)
+	case catalog.Temporary:
+		if !c.config.TempTables || len(c.within) > 0 { // what a view names is permanent
+			return c.denied(rel, rv.Location)
+		}
+		return nil
 	default: // Denied, and whatever nobody classified
 		return c.denied(rel, rv.Location)
 	}

@@ -10,8 +10,12 @@ import (
 // operations. Tables that are plain items of the FROM clause take their
 // predicate in WHERE, those below joins in a filter join.
 func (c *confiner) selectStmt(s *pg_query.SelectStmt, outer *scope) error {
-	if s.IntoClause != nil {
-		return c.refusal(ruleSelectInto, "SELECT INTO", "Create the table as the operator.", s.IntoClause.GetRel().GetLocation())
+	if s.IntoClause != nil && s != c.into {
+		hint := "Create the table as the operator."
+		if c.config.TempTables {
+			hint = hintTemporary
+		}
+		return c.refusal(ruleSelectInto, "SELECT INTO", hint, s.IntoClause.GetRel().GetLocation())
 	}
 	sc, err := c.with(s.WithClause, outer)
 	if err != nil {
@@ -76,7 +80,8 @@ func (c *confiner) fromClause(from []*pg_query.Node, target *pg_query.RangeVar, 
 			return plain, err
 		}
 	}
-	return plain, nil
+	err := c.narrow(from, &plain)
+	return plain, err
 }
 
 // confinePlain adds the predicate of one relation that the WHERE clause can
@@ -86,13 +91,18 @@ func (c *confiner) confinePlain(plain *plainItems, rv *pg_query.RangeVar, rel *c
 	if err != nil {
 		return err
 	}
+	c.addPlain(plain, rv, p, sample)
+	return nil
+}
+
+// addPlain adds a condition about one relation.
+func (c *confiner) addPlain(plain *plainItems, rv *pg_query.RangeVar, p condition, sample bool) {
 	e, ok := c.extent(rv, sample)
 	if !ok {
 		c.fail()
 	}
 	plain.last = max(plain.last, e.last)
 	plain.conditions = append(plain.conditions, p)
-	return nil
 }
 
 // bareNames counts the relations of a FROM clause that have no alias, by their

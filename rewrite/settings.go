@@ -12,6 +12,10 @@ import (
 // several tenants chooses one by it.
 const TenantParameter = "tenantgate.tenant"
 
+// rowSecurity is the run-time parameter that says what becomes of a query on a
+// table with policies.
+const rowSecurity = "row_security"
+
 // A settingRule says which values a run-time parameter may have; nil is any.
 type settingRule func(value string) (hint string, ok bool)
 
@@ -23,6 +27,7 @@ type settingRule func(value string) (hint string, ok bool)
 var settable = map[string]settingRule{
 	"application_name":                    nil,
 	"bytea_output":                        nil,
+	"check_function_bodies":               nil, // of CREATE FUNCTION, which tenants may not
 	"client_encoding":                     onlyUTF8,
 	"client_min_messages":                 noDebug,
 	"datestyle":                           nil,
@@ -35,12 +40,16 @@ var settable = map[string]settingRule{
 	"intervalstyle":                       nil,
 	"jit":                                 nil,
 	"lock_timeout":                        nil,
+	"quote_all_identifiers":               nil,
+	relationKinds:                         nil,
 	"standard_conforming_strings":         onlyOn,
 	"statement_timeout":                   nil,
+	"synchronize_seqscans":                nil,
 	"timezone":                            nil,
 	"transaction_deferrable":              nil,
 	"transaction_isolation":               nil,
 	"transaction_read_only":               nil,
+	"transaction_timeout":                 nil,
 	"xmloption":                           nil,
 }
 
@@ -49,9 +58,9 @@ var settingRules = map[string]struct{ rule, hint string }{
 	"role":                     {ruleSettingRole, "What a tenant may do does not depend on roles of the server."},
 	"session_authorization":    {ruleSettingRole, "What a tenant may do does not depend on roles of the server."},
 	"is_superuser":             {ruleSettingRole, "What a tenant may do does not depend on roles of the server."},
-	"row_security":             {ruleSettingRowSecurity, "Row-level security stays on; pg_dump needs --enable-row-security."},
+	rowSecurity:                {ruleSettingRowSecurity, "Row-level security stays on; pg_dump needs --enable-row-security."},
 	"session_replication_role": {ruleSettingReplicationRole, "Triggers and rules stay on."},
-	"search_path":              {ruleSettingSearchPath, "Names are found where the operator says; write schema.table for others."},
+	searchPath:                 {ruleSettingSearchPath, "The path is the operator's, or empty; write schema.table for others."},
 }
 
 // onlyUTF8 takes the server's spellings of UTF8: it ignores case and whatever
@@ -137,7 +146,8 @@ func foldASCII(s string) string {
 
 // writable reports whether a parameter may be set at all, at a position.
 func (g *guard) writable(name string, at place) error {
-	if name == TenantParameter {
+	switch name {
+	case TenantParameter, rowSecurity: // by value
 		return nil
 	}
 	if name == g.setting {
@@ -149,6 +159,25 @@ func (g *guard) writable(name string, at place) error {
 		}
 	}
 	return placed(settableName(name), at)
+}
+
+// resettable is writable for what puts a parameter back to what it was when
+// the session began, which is harmless for search_path too.
+func (g *guard) resettable(name string, at place) error {
+	if name == searchPath {
+		return nil
+	}
+	return g.writable(name, at)
+}
+
+// rowSecurity lets row_security stay on. Off has queries fail where policies
+// apply, and PostgreSQL shows no row for it that was not shown before; pg_dump
+// asks for it, and hears here, where policies are relied on, what to do.
+func (g *guard) rowSecurity(value string, at place) error {
+	if _, on := onlyOn(value); on || !g.policies && foldASCII(value) == "off" {
+		return nil
+	}
+	return placed(settableName(rowSecurity), at)
 }
 
 // readable reports whether a parameter may be read, at a position. The tenant
@@ -181,21 +210,22 @@ func (g *guard) set(s *pg_query.VariableSetStmt, at place) (Kind, string, error)
 		return KindReset, "", nil
 	case pg_query.VariableSetKind_VAR_SET_MULTI:
 		return g.setTransaction(s, at)
-	case pg_query.VariableSetKind_VAR_RESET:
-		return KindReset, name, g.writable(name, at)
-	case pg_query.VariableSetKind_VAR_SET_DEFAULT:
+	case pg_query.VariableSetKind_VAR_RESET, pg_query.VariableSetKind_VAR_SET_DEFAULT:
 		if s.IsLocal {
-			return KindSet, name, g.writable(name, at)
+			return KindSet, name, g.resettable(name, at)
 		}
-		return KindReset, name, g.writable(name, at)
+		return KindReset, name, g.resettable(name, at)
 	case pg_query.VariableSetKind_VAR_SET_VALUE:
 		if err := g.writable(name, at); err != nil {
 			return 0, "", err
 		}
-		if rule := settable[name]; rule == nil && name != TenantParameter {
+		if rule := settable[name]; rule == nil && name != TenantParameter && name != rowSecurity {
 			return KindSet, name, nil
 		}
 		value, ok := settingValue(s)
+		if name == rowSecurity {
+			return KindSet, name, g.rowSecurity(value, at)
+		}
 		if !ok {
 			return 0, "", &UnsupportedError{
 				Rule: ruleSettingForm, Node: "this form of SET " + s.Name,
@@ -308,6 +338,9 @@ func (w *walk) setConfig(n *pg_query.Node) (name string, ok bool, err error) {
 		return "", true, err
 	}
 	value, constant := stringConstant(config.Args[1])
+	if name == rowSecurity {
+		return name, true, w.g.rowSecurity(value, at)
+	}
 	if !constant {
 		// What a parameter holds is known to the server alone.
 		return name, config.Args[1].GetParamRef() != nil && settable[name] == nil, nil

@@ -1,9 +1,12 @@
 package rewrite
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"tenantgate/rewrite/catalog"
 )
 
 func TestSettingsAreRefusedInEverySpelling(t *testing.T) {
@@ -22,15 +25,16 @@ func TestSettingsAreRefusedInEverySpelling(t *testing.T) {
 			"SET session_authorization = 'admin'", "SELECT set_config('role', 'admin', false)", "SELECT set_config('ROLE', 'admin', true)",
 			"SET is_superuser = on",
 		},
-		ruleSettingRowSecurity:     {"SET row_security = off", "SET LOCAL Row_Security TO off", "RESET row_security", "SELECT set_config('row_security', 'off', false)"},
+		ruleSettingRowSecurity:     {"SET row_security = maybe", "SET row_security = of", "SELECT set_config('row_security', '', false)", "SELECT set_config('row_security', $1, false)"},
 		ruleSettingReplicationRole: {"SET session_replication_role = replica"},
 		ruleSettingSearchPath: {
-			"SET search_path = audit", "SET search_path TO pg_temp, public", "SET SCHEMA 'audit'", "SET LOCAL SCHEMA 'audit'", "RESET search_path",
-			"SET search_path TO DEFAULT", "SELECT pg_catalog.set_config('search_path', '', false)",
+			"SET search_path = audit", "SET search_path TO pg_temp, public", "SET SCHEMA 'audit'", "SET LOCAL SCHEMA 'audit'",
+			"SET search_path TO public, audit", "SET search_path TO 'public, audit'", "SELECT set_config('search_path', 'audit', false)",
+			"SELECT set_config('search_path', 'public, pg_catalog', false)", "SET search_path TO pg_toast",
 		},
 		ruleSettingUnlisted: {
 			"SET enable_seqscan = off", "SET plan_cache_mode = force_generic_plan", "SET work_mem = '1GB'", "SET transform_null_equals = on",
-			"SET array_nulls = off", "SET backslash_quote = on", "SET quote_all_identifiers = on", "SET my.own = 1", "SET app.tenant_id2 = 1",
+			"SET array_nulls = off", "SET backslash_quote = on", "SET my.own = 1", "SET app.tenant_id2 = 1",
 			"SET seed = 0.5", "SET lc_messages = 'C'", "SET temp_buffers = 100", "SET log_statement = 'all'", "SET default_tablespace = x",
 			"SET lo_compat_privileges = on", "SET idle_session_timeout = 1", "RESET my.own", "SET nothing_known = 1", "SET \"Time Zone\" = 'UTC'",
 			"SET default_table_access_method = heap", "SELECT set_config('work_mem', '1GB', false)", "SET synchronous_commit = off", "SET xmlbinary = hex",
@@ -98,6 +102,10 @@ func TestSessionStatementsHaveTheirKindAndName(t *testing.T) {
 		{"RESET timezone", KindReset, "timezone", ""},
 		{"RESET TIME ZONE", KindReset, "timezone", ""},
 		{"SHOW ALL", KindShow, "all", ""},
+		{"RESET search_path", KindReset, "search_path", ""},
+		{"SET search_path TO DEFAULT", KindReset, "search_path", ""},
+		{"SET row_security = on", KindSet, "row_security", "on"},
+		{"RESET row_security", KindReset, "row_security", ""},
 		{"SHOW TIME ZONE", KindShow, "timezone", ""},
 		{"SHOW search_path", KindShow, "search_path", ""},
 		{"SHOW TRANSACTION ISOLATION LEVEL", KindShow, "transaction_isolation", ""},
@@ -175,4 +183,68 @@ func TestSettableDecidesAboutStartUpParameters(t *testing.T) {
 	}
 	require.Contains(t, SettableNames(), "timezone")
 	require.IsIncreasing(t, SettableNames())
+}
+
+func TestRowSecurityIsNotTurnedOffWherePoliciesAreReliedOn(t *testing.T) {
+	for _, sql := range []string{
+		"SET row_security = off", "SET LOCAL Row_Security TO off", "SET row_security = 'OFF'", "SELECT set_config('row_security', 'off', false)",
+	} {
+		for _, policies := range []bool{false, true} {
+			_, err := newRewriter(t, Config{Confine: true, RequireRowSecurity: policies}).Rewrite(Request{SQL: sql}, guardCatalog())
+			if !policies {
+				require.NoError(t, err, sql)
+				continue
+			}
+			rule, _ := refusedBy(t, err, sql)
+			require.Equal(t, ruleSettingRowSecurity, rule, sql)
+		}
+	}
+}
+
+func TestSearchPathIsTheRolesOwnOrEmpty(t *testing.T) {
+	cat := catalog.New(catalog.Data{SearchPath: []string{"public"}, SearchPathSetting: `"$user", public, pg_temp`, ServerVersion: 150004})
+	const own, empty = `"$user", public, pg_temp`, "pg_catalog, pg_temp"
+	for _, tc := range []struct{ sql, value, sent string }{
+		{"SET search_path = ''", empty, "SET search_path TO " + empty},
+		{"SET LOCAL search_path TO pg_catalog", empty, "SET LOCAL search_path TO " + empty},
+		{"SELECT pg_catalog.set_config('search_path', '', false);", empty, "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false) AS set_config"},
+		{"SELECT set_config('Search_Path', 'pg_catalog, pg_temp_7', true)", empty, "SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true) AS set_config"},
+		{"SET search_path TO public", own, "SET search_path TO " + own},
+		{`SET search_path TO "$user", public`, own, "SET search_path TO " + own},
+		{"SET SCHEMA 'public'", own, "SET search_path TO " + own},
+		{`SELECT set_config('search_path', '"$user",public', false)`, own, `SELECT pg_catalog.set_config('search_path', '"$user", public, pg_temp', false) AS set_config`},
+	} {
+		result, err := newRewriter(t, Config{Confine: true}).Rewrite(Request{SQL: tc.sql}, cat)
+		require.NoError(t, err, tc.sql)
+		s := result.Statements[0]
+		require.Equal(t, []any{KindSet, "search_path", tc.value, tc.sent}, []any{s.Kind, s.Name, s.Value, s.Text.SQL("1")}, tc.sql)
+	}
+}
+
+func TestStatementsOfPgDumpThatAreSentInOtherWords(t *testing.T) {
+	const sql = "SELECT set_config(name, 'view, foreign-table', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'"
+	for version, kind := range map[int]Kind{150007: KindQuery, 150008: KindSet, 140012: KindQuery, 170000: KindSet} {
+		cat := catalog.New(catalog.Data{ServerVersion: version})
+		result, err := newRewriter(t, Config{Confine: true}).Rewrite(Request{SQL: sql}, cat)
+		require.NoError(t, err)
+		require.Equal(t, kind, result.Statements[0].Kind, version)
+	}
+	const sequences = "SELECT seqrelid, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle, " +
+		"last_value, is_called FROM pg_catalog.pg_sequence, pg_get_sequence_data(seqrelid) ORDER BY seqrelid;"
+	requireRefused(t, "function.sequence", strings.TrimSuffix(sequences, ";"))
+	result, err := newRewriter(t, Config{Confine: true}).Rewrite(Request{SQL: sequences, Dump: true}, guardCatalog())
+	require.NoError(t, err)
+	require.NotContains(t, result.Statements[0].Text.SQL("1"), "pg_get_sequence_data")
+	_, err = newRewriter(t, Config{}).Rewrite(Request{SQL: "SELECT pg_get_sequence_data('s')", Dump: true}, guardCatalog())
+	require.Error(t, err)
+	for _, other := range []string{
+		"SELECT set_config(name, 'off', false) FROM pg_settings WHERE name = 'row_security'",
+		"SELECT set_config(name, 'view', false) FROM pg_settings",
+		"SELECT set_config(name, 'view', true) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
+		"SELECT set_config(name, 'view', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind' OR true",
+		"SELECT set_config(setting, 'view', false) FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
+		"SELECT set_config(name, 'view', false), 1 FROM pg_settings WHERE name = 'restrict_nonsystem_relation_kind'",
+	} {
+		requireRefused(t, "function.set_config", other)
+	}
 }

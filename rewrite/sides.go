@@ -13,7 +13,7 @@ import (
 // and is NULL for rows of others, on which no comparison is called.
 
 // joinsBySides recognizes such a comparison and notes the guards.
-func (b *barrier) joinsBySides(n *pg_query.Node, lv *queryLevel, root *pg_query.Node) bool {
+func (b *barrier) joinsBySides(n *pg_query.Node, lv *queryLevel, all []guardItem, root *pg_query.Node) bool {
 	e := n.GetAExpr()
 	if e == nil || e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || !compares[operatorName(e)] || e.Lexpr == nil || len(lv.items) < 2 || b.probe {
 		return false
@@ -21,13 +21,13 @@ func (b *barrier) joinsBySides(n *pg_query.Node, lv *queryLevel, root *pg_query.
 	if e.Lexpr.GetRowExpr() != nil || e.Rexpr.GetRowExpr() != nil { // compared column by column, as rows behind CASE are not
 		return false
 	}
-	left, lok := b.side(e.Lexpr, lv)
-	right, rok := b.side(e.Rexpr, lv)
+	left, lok := b.side(e.Lexpr, lv, all)
+	right, rok := b.side(e.Rexpr, lv, all)
 	if !lok || !rok {
 		return false
 	}
 	if !b.compared(left.value, right.value) { // of types that are not known
-		if !lv.full || !left.unguarded(lv, b, e.Lexpr) || !right.unguarded(lv, b, e.Rexpr) {
+		if !lv.full || !left.unguarded(b, e.Lexpr, lv, all) || !right.unguarded(b, e.Rexpr, lv, all) {
 			return false
 		}
 	}
@@ -50,35 +50,35 @@ type joinSide struct {
 
 // side judges one side: inert, guarded, or made of items that have a fence, or
 // no rows of tenants.
-func (b *barrier) side(n *pg_query.Node, lv *queryLevel) (joinSide, bool) {
+func (b *barrier) side(n *pg_query.Node, lv *queryLevel, all []guardItem) (joinSide, bool) {
 	if t, ok := b.value(n, lv); ok {
 		return joinSide{value: t}, true
 	}
 	if inner := guardedNode(n); inner != n {
-		if items, ok := b.sideItems(inner, lv); ok && b.known.isGuard(n, clauseTarget, items) {
+		if items, ok := b.sideItems(inner, lv, all); ok && b.known.isGuard(n, clauseTarget, items) {
 			return joinSide{value: valueType{name: b.kind(inner, lv), safe: true}}, true
 		}
 	}
-	items, ok := b.sideItems(n, lv)
+	items, ok := b.sideItems(n, lv, all)
 	return joinSide{value: valueType{name: b.kind(n, lv), safe: true}, items: items}, ok
 }
 
 // unguarded gives a side a guard, inert as it may be, and reports whether the
 // comparison is then one that a FULL JOIN can have.
-func (s *joinSide) unguarded(lv *queryLevel, b *barrier, n *pg_query.Node) bool {
+func (s *joinSide) unguarded(b *barrier, n *pg_query.Node, lv *queryLevel, all []guardItem) bool {
 	if s.value.safe {
 		return true
 	}
-	items, ok := b.sideItems(n, lv)
+	items, ok := b.sideItems(n, lv, all)
 	s.items, s.value.safe = items, true
 	return ok
 }
 
-// sideItems are the tables of tenants that an expression refers to. It is false
+// sideItems are those of all tables of tenants that an expression refers to. It is false
 // if that is not certain, or if it refers to nothing, or has a sub-select.
-func (b *barrier) sideItems(n *pg_query.Node, lv *queryLevel) ([]guardItem, bool) {
+func (b *barrier) sideItems(n *pg_query.Node, lv *queryLevel, all []guardItem) ([]guardItem, bool) {
 	certain, any := b.scalar(n), false
-	used := make(map[*fromItem]bool)
+	used := make(map[*pg_query.RangeVar]bool) // the tables
 	var visit func(n *pg_query.Node) error
 	visit = func(n *pg_query.Node) error {
 		switch {
@@ -88,7 +88,9 @@ func (b *barrier) sideItems(n *pg_query.Node, lv *queryLevel) ([]guardItem, bool
 		case n.GetColumnRef() != nil:
 			item := lv.itemOf(n.GetColumnRef())
 			certain, any = certain && item != nil, true
-			used[item] = true
+			if item != nil && item.rel != nil {
+				used[item.rv] = true
+			}
 			return nil
 		}
 		return children(n, visit)
@@ -96,15 +98,16 @@ func (b *barrier) sideItems(n *pg_query.Node, lv *queryLevel) ([]guardItem, bool
 	if visit(n) != nil || !certain || !any {
 		return nil, false
 	}
+	if len(used) == 0 {
+		return nil, true
+	}
 	var list []guardItem
-	for _, item := range guardItems(lv.items) {
-		for u := range used {
-			if u.rv == item.rv && u.rel != nil {
-				list = append(list, item)
-				if item.nullable && !canBeMissing(item.rv, item.rel) {
-					return nil, false
-				}
-			}
+	for _, item := range all {
+		if !used[item.rv] {
+			continue
+		}
+		if list = append(list, item); item.nullable && !canBeMissing(item.rv, item.rel) {
+			return nil, false
 		}
 	}
 	return list, true

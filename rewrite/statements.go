@@ -25,7 +25,7 @@ var statementRules = map[string]statementRule{
 	"ExplainStmt":       {rule: ruleStatementExplain, words: "EXPLAIN", hint: "Estimates tell of other tenants' rows.", later: true},
 	"ListenStmt":        {rule: ruleStatementListen, words: "LISTEN", hint: "Channels are common to all tenants.", later: true},
 	"NotifyStmt":        {rule: ruleStatementNotify, words: "NOTIFY", hint: "Channels are common to all tenants.", later: true},
-	"LockStmt":          {rule: ruleStatementLock, words: "LOCK", hint: "The lock would hold up all tenants; lock rows with SELECT ... FOR UPDATE.", later: true},
+	"LockStmt":          {rule: ruleStatementLock, words: "LOCK", hint: "The lock would hold up all tenants; lock rows with SELECT ... FOR UPDATE, or IN ACCESS SHARE MODE.", later: true},
 	"CreateTableAsStmt": {rule: ruleStatementCreateTableAs, words: "CREATE TABLE AS", hint: hintDDL, later: true},
 	"CallStmt":          {rule: ruleStatementCall, words: "CALL", later: true},
 
@@ -155,6 +155,9 @@ func (g *guard) discard(s *pg_query.DiscardStmt, at place) (Kind, string, error)
 	case pg_query.DiscardMode_DISCARD_SEQUENCES:
 		return KindDiscard, "sequences", nil
 	case pg_query.DiscardMode_DISCARD_TEMP:
+		if g.tempTables {
+			return KindQuery, "", nil // the server has them
+		}
 		return KindDiscard, "temp", nil
 	default:
 		return 0, "", &UnsupportedError{Rule: ruleStatementUnknown, Node: "this DISCARD", Position: at.position()}

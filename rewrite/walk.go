@@ -14,12 +14,14 @@ type walk struct {
 	cat *catalog.Snapshot
 	place
 
-	catalogOnly []call              // calls that want nothing but system catalogs in the statement
-	tables      bool                // the statement names relations that are no system catalogs
-	items       map[string][]origin // what the names of FROM items stand for
-	ctes        map[string][]origin // common table expressions
-	notations   []notation          // names that may be calls in disguise
-	proven      proof               // of items
+	uses        SequenceUse
+	draws       map[*pg_query.FuncCall]bool // calls in places where nextval is harmless
+	catalogOnly []call                      // calls that want nothing but system catalogs in the statement
+	tables      bool                        // the statement names relations that are no system catalogs
+	items       map[string][]origin         // what the names of FROM items stand for
+	ctes        map[string][]origin         // common table expressions
+	notations   []notation                  // names that may be calls in disguise
+	proven      proof                       // of items
 	provenCTEs  proof
 }
 
@@ -42,8 +44,8 @@ func init() { // not a literal: the methods refer to nodes
 	nodes = map[protoreflect.Name]node{
 		"Node": passes,
 
-		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": passes, "DeleteStmt": passes,
-		"MergeStmt": passes, "MergeWhenClause": passes,
+		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": draws, "DeleteStmt": passes,
+		"MergeStmt": draws, "MergeWhenClause": passes,
 		"CopyStmt": passes, "DeclareCursorStmt": passes,
 		"IntoClause": passes, // refused by who resolves relations
 		"WithClause": passes, "CommonTableExpr": check((*walk).commonTableExpr), "CTESearchClause": passes, "CTECycleClause": passes,
@@ -76,9 +78,15 @@ func init() { // not a literal: the methods refer to nodes
 // statement walks over a whole statement and decides what only all of it can
 // tell.
 func (w *walk) statement(n *pg_query.Node) error {
+	w.drawing(n)
 	if err := w.node(n); err != nil {
 		return err
 	}
+	return w.finish()
+}
+
+// finish decides what all of a statement together tells.
+func (w *walk) finish() error {
 	if w.tables && len(w.catalogOnly) > 0 {
 		return w.forbidFunction(ruleFunctionCatalogOnly, &w.catalogOnly[0],
 			"The function may be called alone, or over system catalogs, in a statement without other relations.")

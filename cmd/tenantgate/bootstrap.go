@@ -112,6 +112,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 		NoRowSecurity: cfg.Tenancy.Enforce == proxy.Rewrite,
 		Harden:        request.harden,
 		Sealed:        request.backend.sealKey != nil,
+		TempTables:    cfg.Tenancy.TempTables,
 	}
 	if prepare.Role == "" {
 		prepare.Role = app.User

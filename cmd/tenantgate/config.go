@@ -117,6 +117,7 @@ type Tenancy struct {
 	Seal           bool             // the setting holds a token, which policies verify
 	SealKey        *catalog.SealKey // nil: each backend's password makes one
 	Acknowledge    []string         // findings of the doctor that are accepted, by name
+	TempTables     bool             // temporary tables for tenants
 }
 
 // A Tenant is an id, a key and a placement.
@@ -172,6 +173,7 @@ func (c *Config) Rewrite() rewrite.Config {
 		Confine:            c.Tenancy.Enforce != proxy.RLS,
 		RequireRowSecurity: c.Tenancy.Enforce != proxy.Rewrite,
 		Explain:            c.Tenancy.Explain,
+		TempTables:         c.Tenancy.TempTables,
 	}
 }
 

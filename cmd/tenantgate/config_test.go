@@ -52,7 +52,7 @@ tenancy:
   unlisted: shared
   functions: {allow: [public.my_report, Slugify], deny: [pg_catalog.now]}
   seal: false
-  temp_tables: false
+  temp_tables: true
   explain: true
   acknowledge: []
   observe: true
@@ -91,6 +91,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		DenyFunctions:  []catalog.Name{{Schema: "pg_catalog", Name: "now"}},
 		Explain:        true,
 		Observe:        true,
+		TempTables:     true,
 	}, cfg.Tenancy)
 	require.Equal(t, []Tenant{
 		{ID: "acme", Key: "1", Backend: "main"},
@@ -107,7 +108,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		{User: "migrator", Password: "hush", Operator: true, URL: "postgres://owner:hush@127.0.0.1:5432/app"},
 	}, cfg.Logins)
 
-	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true, Explain: true}, cfg.Rewrite())
+	require.Equal(t, rewrite.Config{Setting: "app.tenant", Confine: true, RequireRowSecurity: true, Explain: true, TempTables: true}, cfg.Rewrite())
 	require.Equal(t, cfg.Tenancy.Tables, cfg.Catalog().Tables)
 	require.Equal(t, "tenant_id", cfg.Catalog().Column)
 	pools := cfg.Pools()
@@ -170,11 +171,10 @@ func TestConfigurationErrors(t *testing.T) {
 
 // unavailableExamples ask for what unavailable lists.
 var unavailableExamples = map[string]string{
-	"tenancy.temp_tables": "tenancy: {temp_tables: true}",
-	"registry":            "registry: {backend: only, schema: tenantgate}",
-	"tenants[].schema":    "tenants: [{id: umbrella, schema: umbrella}]",
-	"tenants[].limits":    "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
-	"logins[].console":    "logins: [{user: ops, password: p, operator: true, console: true}]",
+	"registry":         "registry: {backend: only, schema: tenantgate}",
+	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
+	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
+	"logins[].console": "logins: [{user: ops, password: p, operator: true, console: true}]",
 }
 
 func TestWhatIsNotAvailableIsRefused(t *testing.T) {

@@ -133,6 +133,7 @@ func (c *Config) examine(ctx context.Context, d proxy.Database) (examination, []
 		Seal:        c.Backends[d.Backend].sealKey,
 		Rewriting:   c.Tenancy.Enforce != proxy.RLS,
 		OneTenant:   d.OneTenant,
+		TempTables:  c.Tenancy.TempTables,
 		Grammar:     parser,
 	})
 	if err != nil {

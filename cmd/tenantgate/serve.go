@@ -130,6 +130,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		TLS:        tlsConfig,
 		Explain:    cfg.Tenancy.Explain,
 		Observe:    cfg.Tenancy.Observe,
+		TempTables: cfg.Tenancy.TempTables,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
 		Examine:    examine,

@@ -23,6 +23,9 @@ const (
 	// Derived relations are views that the configuration does not list: they
 	// hold whatever the relations of their definitions hold.
 	Derived
+	// Temporary relations are tables of one session, whoever its tenant is.
+	// Only a Snapshot made by WithTemporary has them.
+	Temporary
 )
 
 // String is the word that the configuration has for c.
@@ -40,6 +43,8 @@ func (c Class) String() string {
 		return "system"
 	case Derived:
 		return "derived"
+	case Temporary:
+		return "temporary"
 	default:
 		return "unknown"
 	}
@@ -83,6 +88,7 @@ type Relation struct {
 	RowSecurity  bool     // ENABLE ROW LEVEL SECURITY
 	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
 	View         *View    // of a Derived relation
+	Drawable     bool     // a sequence of which tenants may take numbers
 }
 
 // A View is what a Derived relation stands for.

@@ -60,6 +60,9 @@ func classify(data *Data, relations []rawRelation, cfg Config) error {
 	for i := range relations {
 		c.denyOpenParents(i)
 	}
+	for i := range relations {
+		c.draw(i)
+	}
 	data.Relations = make([]Relation, len(relations))
 	for i, r := range relations {
 		data.Relations[i] = r.Relation
@@ -101,8 +104,8 @@ func (c *classifier) addRule(i int, rule TableRule) error {
 		return refuse("PostgreSQL's own relations have rules of their own")
 	case (Name{r.Schema, r.Name}) == (Name{sealSchema, sealTable}) && rule.Class != Denied:
 		return refuse("it holds the key of the seal, and can only be denied")
-	case r.Kind == 'S' && rule.Class != Denied:
-		return refuse("a sequence can only be denied")
+	case r.Kind == 'S' && rule.Class != Denied && rule.Class != SharedReadWrite:
+		return refuse("a sequence can only be denied or shared-rw")
 	}
 	switch rule.Class {
 	case Denied, Shared, SharedReadWrite:
@@ -148,6 +151,8 @@ func (c *classifier) classify(i int) {
 	}
 	tenanted := slices.IndexFunc(parents, func(p *rawRelation) bool { return p.Class == Tenanted })
 	switch {
+	case r.Kind == 'S':
+		r.deny("it is a sequence")
 	case tenanted >= 0:
 		classifyChild(r, parents, parents[tenanted].TenantColumn, rule, listed)
 	case listed && rule.Class == Denied:
@@ -160,8 +165,6 @@ func (c *classifier) classify(i int) {
 		r.Class, r.TenantColumn = rule.Class, rule.Column
 	case listed && rule.Class != Tenanted:
 		r.Class = rule.Class
-	case r.Kind == 'S':
-		r.deny("it is a sequence")
 	case r.hasColumn(c.cfg.Column) && !c.cfg.OneTenant:
 		r.Class, r.TenantColumn = Tenanted, c.cfg.Column
 	case c.cfg.UnlistedShared && (r.Kind == 'r' || r.Kind == 'p'):
@@ -224,6 +227,28 @@ func (c *classifier) denyOpenParents(i int) {
 		}
 		c.denyOpenParents(p)
 	}
+}
+
+// draw decides whether tenants may take numbers of a sequence: of one that is
+// listed as shared-rw, or that fills a column of a table that they may write
+// and is not listed.
+func (c *classifier) draw(i int) {
+	r := &c.relations[i]
+	if r.Kind != 'S' || r.Class == System {
+		return
+	}
+	if rule, listed := c.rules[i]; listed {
+		r.Drawable = rule.Class == SharedReadWrite
+		return
+	}
+	r.Drawable = c.cfg.OneTenant || slices.ContainsFunc(r.feeds, func(oid uint32) bool {
+		t, ok := c.byOID[oid]
+		if !ok {
+			return false
+		}
+		table := &c.relations[t]
+		return table.Class == SharedReadWrite || table.Class == Tenanted && (table.Kind == 'r' || table.Kind == 'p')
+	})
 }
 
 // strictness orders classes by what tenants may do.

@@ -138,7 +138,7 @@ func TestRulesThatCannotHoldAreErrors(t *testing.T) {
 		"table public.orders: listed twice, also as orders":                  {{Name: Name{Name: "orders"}}, {Name: Name{Schema: "public", Name: "orders"}}},
 		"table pg_class: PostgreSQL's own relations have rules of their own": {{Name: Name{Name: "pg_class"}, Class: Shared}},
 		"table orders: no rule can make it one of PostgreSQL's own":          {{Name: Name{Name: "orders"}, Class: System}},
-		"table orders_id_seq: a sequence can only be denied":                 {{Name: Name{Name: "orders_id_seq"}, Class: Shared}},
+		"table orders_id_seq: a sequence can only be denied or shared-rw":    {{Name: Name{Name: "orders_id_seq"}, Class: Shared}},
 		"table orders: class 77 is unknown":                                  {{Name: Name{Name: "orders"}, Class: 77}},
 	} {
 		_, err := Load(t.Context(), c, Config{Column: "tenant_id", Tables: rules})

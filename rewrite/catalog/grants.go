@@ -55,7 +55,7 @@ func (p *planner) relationGrants(r *Relation) {
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read and write it")
 	case Shared:
 		p.grant(on, have, want, nameOf(r)+": it is shared, tenants read it")
-	case Denied, System, Derived:
+	case Denied, System, Derived, Temporary:
 	}
 	keep, why := want, nameOf(r)+": the role needs no more"
 	switch {
@@ -106,9 +106,13 @@ func (p *planner) sequenceGrants() {
 		}
 		var want []string
 		have, on := p.in.of(r.OID).grants, "SEQUENCE "+nameOf(r)
-		if used[r.OID] {
+		switch {
+		case used[r.OID]:
 			want = []string{"USAGE"}
 			p.grant(on, have, want, nameOf(r)+": column defaults draw from it")
+		case r.Drawable:
+			want = []string{"USAGE"}
+			p.grant(on, have, want, nameOf(r)+": tenants may draw from it")
 		}
 		p.revoke(on, have, want, nameOf(r)+": the role needs no more")
 	}

@@ -73,23 +73,25 @@ type reader struct {
 	data      Data
 	relations []rawRelation
 	views     map[uint32]*View
-	schemas   map[string]bool // those that exist: does the role have USAGE?
-	path      string          // run-time parameter search_path
-	types     map[uint32]Type // one copy of the names of each column type
-	inspect   *inspection     // nil without Config.Inspect
+	feeds     map[uint32][]uint32 // tables whose columns a sequence fills
+	schemas   map[string]bool     // those that exist: does the role have USAGE?
+	path      string              // run-time parameter search_path
+	types     map[uint32]Type     // one copy of the names of each column type
+	inspect   *inspection         // nil without Config.Inspect
 }
 
 // A rawRelation is a Relation before it is classified.
 type rawRelation struct {
 	Relation
 	parents []uint32
-	owned   bool // by the role that reads
-	ruled   bool // its class is a rule's, its own or its parents'
+	feeds   []uint32 // of a sequence: the tables whose columns it fills
+	owned   bool     // by the role that reads
+	ruled   bool     // its class is a rule's, its own or its parents'
 }
 
 // build makes a classified Snapshot of the rows.
 func build(rows []row, cfg Config) (*Snapshot, error) {
-	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}}
+	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}, feeds: map[uint32][]uint32{}}
 	if cfg.Inspect {
 		r.inspect = newInspection()
 	}
@@ -108,7 +110,7 @@ func build(rows []row, cfg Config) (*Snapshot, error) {
 		return nil, err
 	}
 	for i := range r.relations {
-		r.relations[i].View = r.views[r.relations[i].OID]
+		r.relations[i].View, r.relations[i].feeds = r.views[r.relations[i].OID], r.feeds[r.relations[i].OID]
 	}
 	if err := classify(&r.data, r.relations, cfg); err != nil {
 		return nil, err
@@ -154,6 +156,14 @@ func (r *reader) read(row row) error {
 		return nil
 	case sectionView:
 		return r.readView(row.content)
+	case sectionSequence:
+		var oid uint32
+		var owners, users []uint32
+		if err := tuple(row.content, &oid, &owners, &users); err != nil {
+			return err
+		}
+		r.feeds[oid] = append(owners, users...)
+		return nil
 	case sectionOtherColumns:
 		if row.content == "" { // an aggregate over nothing
 			return nil

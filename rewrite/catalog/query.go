@@ -33,7 +33,8 @@ const (
 	sectionForeignKey   = "16"
 	sectionView         = "17"
 	sectionBuiltin      = "18"
-	sectionSeal         = "19"
+	sectionSequence     = "19"
+	sectionSeal         = "20"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
@@ -147,7 +148,22 @@ SELECT 17, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog
 	FROM pg_catalog.pg_class AS c
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	JOIN pg_catalog.pg_roles AS r ON r.oid OPERATOR(pg_catalog.=) c.relowner
-	WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND NOT s.system`
+	WHERE c.relkind OPERATOR(pg_catalog.=) 'v' AND NOT s.system
+UNION ALL
+SELECT 19, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog.int8, (
+		SELECT pg_catalog.json_agg(d.refobjid::pg_catalog.int8 ORDER BY d.refobjid) FROM pg_catalog.pg_depend AS d
+		WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid OPERATOR(pg_catalog.=) c.oid
+			AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+			AND d.deptype OPERATOR(pg_catalog.=) ANY ('{a,i}'::pg_catalog."char"[])
+		), (
+		SELECT pg_catalog.json_agg(a.adrelid::pg_catalog.int8 ORDER BY a.adrelid) FROM pg_catalog.pg_depend AS d
+		JOIN pg_catalog.pg_attrdef AS a ON a.oid OPERATOR(pg_catalog.=) d.objid
+		WHERE d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.refobjid OPERATOR(pg_catalog.=) c.oid
+			AND d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+		))::pg_catalog.text
+	FROM pg_catalog.pg_class AS c
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE c.relkind OPERATOR(pg_catalog.=) 'S' AND NOT s.system`
 
 // inspectQuery continues catalogQuery with what Bootstrap needs.
 const inspectQuery = `

@@ -228,7 +228,7 @@ func (p *planner) shownSealCall() string {
 // sealQuery reads the function. It continues inspectQuery.
 const sealQuery = `
 UNION ALL
-SELECT 19, p.oid::pg_catalog.int8, pg_catalog.json_build_array(l.lanname, p.provolatile, p.proparallel, p.prosrc,
+SELECT 20, p.oid::pg_catalog.int8, pg_catalog.json_build_array(l.lanname, p.provolatile, p.proparallel, p.prosrc,
 		p.prorettype OPERATOR(pg_catalog.=) 25::pg_catalog.oid, p.prosecdef, p.proconfig, (
 		SELECT pg_catalog.json_agg(pg_catalog.json_build_array(x.grantee::pg_catalog.int8, x.privilege_type) ORDER BY x.grantee, x.privilege_type)
 		FROM pg_catalog.aclexplode(COALESCE(p.proacl, pg_catalog.acldefault('f', p.proowner))) AS x))::pg_catalog.text

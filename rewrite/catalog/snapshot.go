@@ -1,14 +1,25 @@
 package catalog
 
 import (
+	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
 )
 
 const (
 	schemaCatalog     = "pg_catalog"
 	schemaInformation = "information_schema"
-	schemaTemp        = "pg_temp"
+	schemaTemp        = SchemaTemporary
+
+	// emptyPath is the search_path in which pg_catalog alone is found. pg_temp
+	// must not be the first, which would be where things are made.
+	emptyPath = "pg_catalog, pg_temp"
 )
+
+// SchemaTemporary is what every session calls the schema of its temporary
+// relations.
+const SchemaTemporary = "pg_temp"
 
 // lastVersion is the version that was given out last in this process.
 var lastVersion atomic.Uint64
@@ -50,6 +61,17 @@ type Snapshot struct {
 	columns   map[string]bool
 	denied    map[Name]bool
 	path      []string // SearchPath with pg_catalog where the server searches it
+	temporary map[string]*Relation
+
+	empty *pathless // what Seen returns for emptyPath
+	full  *Snapshot // of a pathless one: what it was made of
+}
+
+// A pathless is a Snapshot in which names without a schema are pg_catalog's
+// alone, made when it is first asked for.
+type pathless struct {
+	once     sync.Once
+	snapshot *Snapshot
 }
 
 // New indexes data, which the Snapshot owns from now on.
@@ -66,6 +88,7 @@ func New(data Data) *Snapshot {
 		operators:         make(map[string]bool, len(data.Operators)),
 		types:             make(map[Name]TypeInfo, len(data.Types)),
 		builtin:           make(map[string]bool, len(data.BuiltinTypes)),
+		empty:             &pathless{},
 		columns:           make(map[string]bool, len(data.OtherColumns)),
 		denied:            make(map[Name]bool, len(data.DeniedFunctions)),
 		path:              effectivePath(data.SearchPath),
@@ -100,14 +123,18 @@ func New(data Data) *Snapshot {
 
 // Lookup finds a relation by the name in a statement, folded as SQL folds it.
 // With schema "" it is the one that the server would find: pg_catalog first
-// unless the search path names it elsewhere. Temporary relations are unknown
-// here, so the search path must have pg_temp last, as SearchPathSetting does.
+// unless the search path names it elsewhere. Temporary relations come last, so
+// the search path must have pg_temp last, as SearchPathSetting does.
 func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 	name, ok := s.clip(name)
 	if !ok {
 		return nil, false
 	}
 	if schema != "" {
+		if schema == schemaTemp {
+			r, found := s.temporary[name]
+			return r, found
+		}
 		schema, ok = s.clip(schema)
 		r, found := s.relations[Name{schema, name}]
 		return r, found && ok
@@ -117,7 +144,86 @@ func (s *Snapshot) Lookup(schema, name string) (*Relation, bool) {
 			return r, true
 		}
 	}
-	return nil, false
+	r, found := s.temporary[name]
+	return r, found
+}
+
+// WithTemporary returns a Snapshot that has one session's temporary tables as
+// well. They count neither among Relations nor for HasColumn, which is about
+// what no tenant can choose.
+func (s *Snapshot) WithTemporary(tables []Relation) *Snapshot {
+	with := *s
+	with.Version = lastVersion.Add(1)
+	with.temporary = make(map[string]*Relation, len(tables))
+	for i := range tables {
+		with.temporary[tables[i].Name] = &tables[i]
+	}
+	return &with
+}
+
+// BuiltinType reports whether pg_catalog has a type of that name, row types of
+// its relations among them.
+func (s *Snapshot) BuiltinType(name string) bool {
+	name, _ = s.clip(name)
+	return s.builtin[name]
+}
+
+// PinnedPath returns the value of run-time parameter search_path that a session
+// is given when it asks for these schemas, and whether it may ask for them: for
+// those of the role's own path, or for none. Both have pg_temp last, and in
+// neither can another schema come before pg_catalog that does not now.
+func (s *Snapshot) PinnedPath(schemas []string) (setting string, ok bool) {
+	if s.full != nil {
+		return s.full.PinnedPath(schemas)
+	}
+	own, _ := splitIdentifiers(s.SearchPathSetting)
+	asked := schemas
+	own, schemas = withoutLast(own), withoutLast(schemas)
+	switch {
+	case s.path[0] != schemaCatalog:
+		return "", false // the role's path reads names otherwise than any other would
+	case len(schemas) == 0 && len(asked) > 0 && asked[0] != "":
+		return "", false // temporary tables alone
+	case len(schemas) == 0, len(schemas) == 1 && schemas[0] == schemaCatalog:
+		return emptyPath, true
+	case slices.Equal(schemas, own), slices.Equal(schemas, s.data.SearchPath):
+		return s.SearchPathSetting, true
+	default:
+		return "", false
+	}
+}
+
+// withoutLast leaves out what ends a path and finds nothing that has a name of
+// its own: temporary schemas, and the empty name of SET search_path = ”.
+func withoutLast(path []string) []string {
+	for len(path) > 0 && (path[len(path)-1] == "" || strings.HasPrefix(path[len(path)-1], schemaTemp)) {
+		path = path[:len(path)-1]
+	}
+	return path
+}
+
+// PinnedPathOf is PinnedPath of a list as set_config takes it.
+func (s *Snapshot) PinnedPathOf(list string) (setting string, ok bool) {
+	schemas, ok := splitIdentifiers(list)
+	if !ok {
+		return "", false
+	}
+	return s.PinnedPath(schemas)
+}
+
+// Seen is the snapshot as a session sees it whose search_path PinnedPath gave:
+// the same, or one in which names without a schema are pg_catalog's alone.
+func (s *Snapshot) Seen(setting string) *Snapshot {
+	if setting != emptyPath {
+		return s
+	}
+	s.empty.once.Do(func() {
+		data := s.data
+		data.SearchPath = nil
+		s.empty.snapshot = New(data)
+		s.empty.snapshot.full = s
+	})
+	return s.empty.snapshot
 }
 
 // Relations are all relations, as they are in Data: loaded ones in order of
