@@ -12,7 +12,7 @@ package catalog
 // reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
-// sectionForeignKey, and sectionBuiltin, with Config.Inspect alone.
+// sectionForeignKey, sectionBuiltin and sectionSeal, with Config.Inspect alone.
 const (
 	sectionServer       = "0"
 	sectionSchema       = "1"
@@ -34,6 +34,7 @@ const (
 	sectionView         = "17"
 	sectionBuiltin      = "18"
 	sectionSequence     = "19"
+	sectionSeal         = "20"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
