@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -36,6 +37,8 @@ type backend struct {
 	catalog        *catalog.Catalog
 	querier        *pool.Querier
 	statements     *statements
+	sealKey        *catalog.SealKey // nil: the tenant setting holds the key as it is
+	ahead          atomic.Int64     // by how many nanoseconds the server's clock is ahead, as last seen
 
 	mu       sync.Mutex
 	reported map[string]string                          // ParameterStatus of a fresh connection
@@ -56,6 +59,9 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 		rewriting: !at.alone && s.cfg.Enforce != RLS,
 		rewriter:  s.rewriter,
 		querier:   pool.NewQuerier(cfg.Pool.Server),
+	}
+	if b.confining {
+		b.sealKey = cfg.SealKey
 	}
 	if at.alone {
 		b.rewriter = s.guardOnly
@@ -136,6 +142,11 @@ func pinned(server *pgconn.Config, searchPath string) *pgconn.Config {
 func (b *backend) prepare(ctx context.Context, pg *pgconn.PgConn) error {
 	if pg.ParameterStatus("client_encoding") != "UTF8" || pg.ParameterStatus("standard_conforming_strings") != "on" {
 		return errors.New("server does not take client_encoding UTF8 and standard_conforming_strings on")
+	}
+	if b.sealKey != nil {
+		if err := b.meetServer(ctx, pg); err != nil {
+			return err
+		}
 	}
 	for name, sql := range ownStatements {
 		if _, err := pg.Prepare(ctx, name, sql, nil); err != nil {

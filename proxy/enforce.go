@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -91,8 +90,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 	req.Dump = s.settings["application_name"] == dumpName
 	snapshot := s.backend.catalog.Snapshot()
 	result, err := s.rewrite(req, snapshot.Seen(s.path))
-	var undefined *rewrite.UndefinedTableError
-	if errors.As(err, &undefined) {
+	if undefinedTable(result, err) {
 		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
 		if refreshErr != nil {
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
@@ -114,6 +112,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 			}
 		}
 	}
+	s.observeResult(result)
 	return result, nil
 }
 
@@ -124,7 +123,7 @@ func (s *session) rewrite(req rewrite.Request, snapshot *catalog.Snapshot) (*rew
 	if len(s.held.tables) == 0 || s.held.changed || !s.held.names(req.SQL) {
 		result, err := s.backend.rewriter.Rewrite(req, snapshot)
 		switch {
-		case err == nil || len(s.held.tables) == 0:
+		case err == nil && !refused(result) || len(s.held.tables) == 0:
 			return result, err
 		case s.held.changed: // the transaction has failed, the server could not be asked
 			return nil, errAborted
@@ -154,10 +153,11 @@ func (s *session) separateTables(result *rewrite.Result) error {
 // confineTransaction tells the server the tenant, for this transaction only,
 // before the client's next message. The machine sees that it was taken.
 func (s *session) confineTransaction() {
-	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, s.key())
+	value := s.tenantValue()
+	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, value)
 	s.send = appendExecute(s.send, "", 0)
 	s.push(request{await: awaitBind, reply: replySkip})
-	s.push(request{await: awaitTenant, reply: replySkip, value: s.key()})
+	s.push(request{await: awaitTenant, reply: replySkip, value: value})
 	s.confined = true
 }
 

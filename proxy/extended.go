@@ -212,6 +212,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	}
 	s.send = finishMessage(msg, at)
 	s.push(request{await: awaitBind, about: p})
+	s.taint(p.statement)
 	s.portals[portal] = p
 	delete(s.ownPortals, portal)
 	return s.boundGroup()
@@ -223,13 +224,16 @@ func (s *session) checkBind(p *prepared, args *bindArgs) error {
 		return newError("08P01", fmt.Sprintf("bind message supplies %d parameters, but prepared statement %q requires %d",
 			args.count(), p.name, p.statement.Params), "")
 	}
-	if err := p.statement.CheckKey(s.key()); err != nil {
+	if err := p.statement.CheckKey(s.key()); err != nil && !s.observed(err) {
 		return err
 	}
 	if err := s.checkSequences(p.statement); err != nil {
 		return err
 	}
-	return p.statement.CheckBind(s.key(), args.param)
+	if err := p.statement.CheckBind(s.key(), args.param); err != nil && !s.observed(err) {
+		return err
+	}
+	return nil
 }
 
 // needsTenant reports whether a statement of this kind reads or writes rows.

@@ -45,7 +45,7 @@ type request struct {
 	hidden   int       // awaitDescribe: parameters of ours, the last ones
 	about    *prepared // the statement an error's position refers to
 	text     *sentText // awaitQuery: the same
-	value    string    // awaitTenant: the key; awaitSetting: the name
+	value    string    // awaitTenant: what was set; awaitSetting: the name
 	refusal  error     // awaitRefusal
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted

@@ -262,7 +262,7 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 	if s.cleaning {
 		return drop, nil, nil
 	}
-	if name == "session_authorization" || s.reported[name] == value {
+	if name == "session_authorization" || s.reported[name] == value || s.tainted { // or will not last
 		return drop, nil, nil
 	}
 	s.reported[name] = value

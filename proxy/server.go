@@ -39,6 +39,7 @@ type Config struct {
 	LoginTimeout time.Duration // from accept to the end of authentication; 15s
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
+	Observe      bool          // log refusals, and send what is refused as it came
 	TempTables   bool          // let tenants have temporary tables
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
@@ -58,7 +59,8 @@ type Database struct {
 // A BackendConfig is one database server as configured. Its pool's settings
 // serve as a pattern: each database there gets a pool of its own.
 type BackendConfig struct {
-	Pool pool.Config
+	Pool    pool.Config
+	SealKey *catalog.SealKey // what tokens for its policies are made with; nil: they read the tenant's key itself
 }
 
 // A Server accepts clients. New, Serve (which any number of listeners may run
@@ -108,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 		Confine:            cfg.Enforce != RLS,
 		RequireRowSecurity: cfg.Enforce != Rewrite,
 		Explain:            cfg.Explain,
+		Observe:            cfg.Observe,
 		TempTables:         cfg.TempTables,
 		CacheBytes:         cfg.CacheBytes,
 	})
@@ -115,7 +118,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	guardOnly, err := rewrite.New(rewrite.Config{
-		Setting: cfg.Setting, Explain: cfg.Explain, TempTables: cfg.TempTables, OneTenant: true, CacheBytes: cfg.CacheBytes,
+		Setting: cfg.Setting, Explain: cfg.Explain, Observe: cfg.Observe, TempTables: cfg.TempTables, OneTenant: true, CacheBytes: cfg.CacheBytes,
 	})
 	if err != nil {
 		return nil, err
@@ -139,6 +142,9 @@ func New(cfg Config) (*Server, error) {
 // Open connects to every backend's own database, so that what is wrong with
 // one shows before clients come.
 func (s *Server) Open(ctx context.Context) error {
+	if s.cfg.Observe {
+		s.log.Warn().Stringer("enforce", s.cfg.Enforce).Msg("observe: refusals are logged and NOT enforced; tenants are not kept apart")
+	}
 	for name, cfg := range s.cfg.Backends {
 		if _, err := s.backendAt(ctx, placement{backend: name, database: cfg.Pool.Server.Database}); err != nil {
 			return fmt.Errorf("backend %q: %w", name, err)

@@ -51,6 +51,7 @@ type session struct {
 	machine
 	copied     int                   // rows that a COPY has inserted
 	partial    int                   // bytes still to come of a message that is passed on in pieces
+	tainted    bool                  // a statement that was let through may have run on the server connection
 	drawing    bool                  // this transaction's server connection has been told to forget sequences
 	drawn      bool                  // and it has
 	confined   bool                  // this transaction's server connection carries the tenant
@@ -267,7 +268,7 @@ func (s *session) settled() error {
 	if s.conn == nil {
 		return nil // lost meanwhile
 	}
-	if !s.released() {
+	if s.tainted || !s.released() {
 		s.destroy()
 		return nil
 	}
@@ -298,7 +299,7 @@ func (s *session) destroy() {
 	s.conn = nil
 	s.mu.Unlock()
 	s.send = s.send[:0]
-	s.confined, s.drawing, s.drawn = false, false, false
+	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
 	s.held.forget()
 	clear(s.portals)
 	clear(s.ownPortals)

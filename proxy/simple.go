@@ -74,7 +74,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.endGroup()
 	}
 	result, err := s.confineText(ctx, rewrite.Request{SQL: sql})
-	if err != nil && s.server.cfg.TempTables {
+	if s.server.cfg.TempTables && (err != nil || refused(result)) {
 		if parts := rewrite.Parts(sql); s.changesTables(parts) {
 			return s.oneByOne(ctx, parts)
 		}
@@ -98,6 +98,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	}
 	for i := range result.Statements {
 		err := result.Statements[i].CheckKey(s.key())
+		if err != nil && s.observed(err) {
+			err = nil
+		}
 		if err == nil {
 			err = s.checkSequences(&result.Statements[i])
 		}
@@ -187,6 +190,7 @@ func (s *session) sendPiece(p *piece, more bool) error {
 
 // noteEffect follows what a statement does to session and transaction.
 func (s *session) noteEffect(st *rewrite.Statement) {
+	s.taint(st)
 	s.noteHolding(st)
 	switch st.Kind {
 	case rewrite.KindCommit, rewrite.KindRollback:

@@ -23,6 +23,7 @@ type Config struct {
 	Confine            bool   // add tenant predicates (enforce: rewrite, both)
 	RequireRowSecurity bool   // refuse tenanted tables without RLS (enforce: rls, both)
 	Explain            bool   // let plain EXPLAIN through: its estimates tell of other tenants' rows
+	Observe            bool   // send what is refused as it came, with the refusal beside it
 	TempTables         bool   // tenants may have temporary tables; pg_temp must be last in search_path
 	OneTenant          bool   // all tables of the database are one tenant's
 	CacheBytes         int64  // bound of the cache of results; 0 means a default
@@ -58,6 +59,7 @@ type Statement struct {
 	Hold      Hold       // what it does to state that outlives the transaction
 	Temporary bool       // it names temporary tables
 	Sequences SequenceUse
+	Refusal   error // Config.Observe: why it should not be sent; nobody knows what it does
 }
 
 // Kind says what a statement does to its session and transaction.
@@ -130,15 +132,29 @@ func (r *Rewriter) Rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 		defer func() { <-r.large }()
 	}
 	result, err := r.rewrite(req, cat)
-	if err != nil {
-		var node *nodeError
-		if errors.As(err, &node) {
-			return nil, &UnsupportedError{Rule: ruleNodeUnplanned, Node: node.name, Position: offsetPosition(req.SQL, node.offset)}
+	var enforced *enforcedError
+	switch {
+	case err == nil:
+	case errors.As(err, &enforced):
+		return nil, enforced.refusal
+	case r.config.Observe:
+		if result, err = observeText(req.SQL, refusalOf(err, req.SQL)); err != nil {
+			return nil, err
 		}
-		return nil, err
+	default:
+		return nil, refusalOf(err, req.SQL)
 	}
 	r.cache.add(key, result)
 	return result, nil
+}
+
+// refusalOf puts an error in terms of the client's text.
+func refusalOf(err error, sql string) error {
+	var node *nodeError
+	if errors.As(err, &node) {
+		return &UnsupportedError{Rule: ruleNodeUnplanned, Node: node.name, Position: offsetPosition(sql, node.offset)}
+	}
+	return err
 }
 
 func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
@@ -172,7 +188,12 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 		}
 		s, err := r.statement(req, cat, src, part, raw)
 		if err != nil {
-			return nil, err
+			if !r.config.Observe {
+				return nil, err
+			}
+			if s, err = observe(req.SQL, part, raw, refusalOf(err, req.SQL)); err != nil {
+				return nil, err
+			}
 		}
 		result.Statements = append(result.Statements, s)
 	}

@@ -111,6 +111,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 		Role:          request.role,
 		NoRowSecurity: cfg.Tenancy.Enforce == proxy.Rewrite,
 		Harden:        request.harden,
+		Sealed:        request.backend.sealKey != nil,
 		TempTables:    cfg.Tenancy.TempTables,
 	}
 	if prepare.Role == "" {
@@ -129,7 +130,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 	}
 	server.RuntimeParams["client_encoding"] = "UTF8"
 
-	snapshot, plan, err := planBootstrap(ctx, server, cfg, prepare)
+	snapshot, plan, err := planBootstrap(ctx, server, cfg, prepare, request.backend.sealKey)
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: %w", request.backend.Name, err)
 	}
@@ -149,7 +150,7 @@ func bootstrap(ctx context.Context, cfg *Config, request bootstrapRequest) (*boo
 	if err := applyBootstrap(ctx, server, plan); err != nil {
 		return nil, fmt.Errorf("backend %q: nothing was changed: %w", request.backend.Name, err)
 	}
-	_, missing, err := planBootstrap(ctx, server, cfg, prepare)
+	_, missing, err := planBootstrap(ctx, server, cfg, prepare, nil) // the key was written
 	if err != nil {
 		return nil, fmt.Errorf("backend %q: read again after the change: %w", request.backend.Name, err)
 	}
@@ -165,8 +166,9 @@ func firstWords(sql string) string {
 	return strings.Join(words[:min(len(words), 5)], " ")
 }
 
-// planBootstrap reads the database and finds what is missing.
-func planBootstrap(ctx context.Context, server *pgconn.Config, cfg *Config, prepare catalog.BootstrapConfig) (*catalog.Snapshot, []catalog.DDL, error) {
+// planBootstrap reads the database and finds what is missing. The seal's key
+// is missing unless the database verifies what it makes.
+func planBootstrap(ctx context.Context, server *pgconn.Config, cfg *Config, prepare catalog.BootstrapConfig, seal *catalog.SealKey) (*catalog.Snapshot, []catalog.DDL, error) {
 	ctx, cancel := context.WithTimeout(ctx, bootstrapTimeout)
 	defer cancel()
 	querier := pool.NewQuerier(server)
@@ -176,6 +178,9 @@ func planBootstrap(ctx context.Context, server *pgconn.Config, cfg *Config, prep
 	snapshot, err := catalog.Load(ctx, querier, inspect)
 	if err != nil {
 		return nil, nil, err
+	}
+	if seal != nil && catalog.CheckSeal(ctx, querier, cfg.Tenancy.Setting, *seal) != nil {
+		prepare.SealKey = seal
 	}
 	plan, err := catalog.Bootstrap(snapshot, prepare)
 	return snapshot, plan, err

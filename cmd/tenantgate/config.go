@@ -85,7 +85,8 @@ type Backend struct {
 	URL  Secret
 	Pool Pool
 
-	server *pgconn.Config
+	server  *pgconn.Config
+	sealKey *catalog.SealKey // nil without a seal
 }
 
 // Server is where and as whom to connect. Each call returns a copy.
@@ -111,9 +112,12 @@ type Tenancy struct {
 	UnlistedShared bool
 	AllowFunctions []catalog.Name
 	DenyFunctions  []catalog.Name
-	Explain        bool     // plain EXPLAIN for tenants
-	TempTables     bool     // temporary tables for tenants
-	Acknowledge    []string // findings of the doctor that are accepted, by name
+	Explain        bool             // plain EXPLAIN for tenants
+	Observe        bool             // refusals are logged, and not enforced
+	Seal           bool             // the setting holds a token, which policies verify
+	SealKey        *catalog.SealKey // nil: each backend's password makes one
+	Acknowledge    []string         // findings of the doctor that are accepted, by name
+	TempTables     bool             // temporary tables for tenants
 }
 
 // A Tenant is an id, a key and a placement.
@@ -177,7 +181,7 @@ func (c *Config) Rewrite() rewrite.Config {
 func (c *Config) Pools() map[string]proxy.BackendConfig {
 	backends := make(map[string]proxy.BackendConfig, len(c.Backends))
 	for name, b := range c.Backends {
-		backends[name] = proxy.BackendConfig{Pool: pool.Config{
+		backends[name] = proxy.BackendConfig{SealKey: b.sealKey, Pool: pool.Config{
 			Server:         b.Server(),
 			Size:           b.Pool.Size,
 			PerGroup:       b.Pool.PerTenant,

@@ -55,7 +55,7 @@ tenancy:
   temp_tables: true
   explain: true
   acknowledge: []
-  observe: false
+  observe: true
 tenants:
   - {id: acme, key: 1}
   - {id: globex, key: "b9c0"}
@@ -90,6 +90,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 		AllowFunctions: []catalog.Name{{Schema: "public", Name: "my_report"}, {Name: "slugify"}},
 		DenyFunctions:  []catalog.Name{{Schema: "pg_catalog", Name: "now"}},
 		Explain:        true,
+		Observe:        true,
 		TempTables:     true,
 	}, cfg.Tenancy)
 	require.Equal(t, []Tenant{
@@ -170,8 +171,6 @@ func TestConfigurationErrors(t *testing.T) {
 
 // unavailableExamples ask for what unavailable lists.
 var unavailableExamples = map[string]string{
-	"tenancy.seal":     "tenancy: {seal: true}",
-	"tenancy.observe":  "tenancy: {observe: true}",
 	"registry":         "registry: {backend: only, schema: tenantgate}",
 	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
 	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",

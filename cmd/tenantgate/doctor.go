@@ -130,6 +130,7 @@ func (c *Config) examine(ctx context.Context, d proxy.Database) (examination, []
 	findings, err := doctor.Examine(ctx, d.Server, doctor.Config{
 		Catalog:     c.Catalog(),
 		RowSecurity: c.Tenancy.Enforce != proxy.Rewrite,
+		Seal:        c.Backends[d.Backend].sealKey,
 		Rewriting:   c.Tenancy.Enforce != proxy.RLS,
 		OneTenant:   d.OneTenant,
 		TempTables:  c.Tenancy.TempTables,

@@ -27,6 +27,8 @@ type configReader struct {
 	cfg Config
 
 	backends map[string]value // where each was read, known even if it was wrong
+	seal     value            // tenancy.seal; without a node if it is not there
+	sealKey  value            // likewise
 	tenants  []tenantAt
 	logins   []loginAt
 }
@@ -77,6 +79,7 @@ func parseConfig(file string, content []byte, lookupEnv func(string) (string, bo
 	)
 	r.checkTenants()
 	r.checkLogins()
+	r.checkSeal()
 	if err := d.err(); err != nil {
 		return nil, err
 	}

@@ -129,6 +129,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		Backends:   cfg.Pools(),
 		TLS:        tlsConfig,
 		Explain:    cfg.Tenancy.Explain,
+		Observe:    cfg.Tenancy.Observe,
 		TempTables: cfg.Tenancy.TempTables,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,

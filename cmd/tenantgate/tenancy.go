@@ -23,7 +23,6 @@ var (
 
 func (r *configReader) tenancy(v value) {
 	t := &r.cfg.Tenancy
-	flag := func(v value) { v.boolean() }
 	v.mapping(
 		field{"enforce", false, func(v value) {
 			if e, ok := choose(v, enforcements()...); ok {
@@ -57,11 +56,15 @@ func (r *configReader) tenancy(v value) {
 				}
 			}
 		}},
-		field{"seal", false, flag},
+		field{"seal", false, func(v value) {
+			r.seal = v
+			t.Seal, _ = v.boolean()
+		}},
+		field{"seal_key", false, func(v value) { r.readSealKey(v) }},
 		field{"temp_tables", false, func(v value) { t.TempTables, _ = v.boolean() }},
 		field{"explain", false, func(v value) { t.Explain, _ = v.boolean() }},
 		field{"acknowledge", false, func(v value) { t.Acknowledge = readFindings(v) }},
-		field{"observe", false, flag},
+		field{"observe", false, func(v value) { t.Observe, _ = v.boolean() }},
 	)
 }
 

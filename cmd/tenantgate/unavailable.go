@@ -6,8 +6,6 @@ import "go.yaml.in/yaml/v3"
 // not act on, with what to do instead. Setting one is an error, so that nobody
 // relies on what is not there. A path is written as value.path is.
 var unavailable = map[string]string{
-	"tenancy.seal":     "leave it out, or false; policies then read the plain setting",
-	"tenancy.observe":  "leave it out, or false; refusals are always enforced",
 	"registry":         "leave it out; list tenants and logins in this file",
 	"tenants[].schema": "leave it out; give the tenant a key, or a database of its own",
 	"tenants[].limits": "leave it out; the pool's per_tenant limits server connections",

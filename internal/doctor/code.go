@@ -122,7 +122,7 @@ func findTableFunctions(p *patient, rows []row) error {
 			return err
 		}
 		table, ok := p.byOID[oid]
-		if !ok {
+		if !ok || p.isSeal(f) {
 			continue
 		}
 		sql := "ALTER TABLE " + qualified(table) + " " + action

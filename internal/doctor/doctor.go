@@ -44,11 +44,12 @@ type Finding struct {
 // A Config is what the examination depends on.
 type Config struct {
 	Catalog     catalog.Config
-	RowSecurity bool // policies are relied on: enforcement is rls or both
-	Rewriting   bool // statements get predicates: enforcement is rewrite or both
-	TempTables  bool // tenants may have temporary tables
-	OneTenant   bool // all rows of the database are one tenant's
-	Grammar     int  // PostgreSQL's major version whose grammar the parser has
+	RowSecurity bool             // policies are relied on: enforcement is rls or both
+	Seal        *catalog.SealKey // what policies verify the setting with; nil: they read it as it is
+	Rewriting   bool             // statements get predicates: enforcement is rewrite or both
+	TempTables  bool             // tenants may have temporary tables
+	OneTenant   bool             // all rows of the database are one tenant's
+	Grammar     int              // PostgreSQL's major version whose grammar the parser has
 }
 
 // Notes are the faults that no query can find.

@@ -50,8 +50,14 @@ INSERT INTO orders VALUES (1, 1), (2, 1);
 // healthy makes a database that bootstrap --harden has prepared.
 func healthy(t *testing.T, role string, rowSecurity bool) (database string, cfg Config) {
 	t.Helper()
+	return healthyWith(t, role, rowSecurity, nil)
+}
+
+// healthyWith is healthy with a seal, if there is a key for it.
+func healthyWith(t *testing.T, role string, rowSecurity bool, seal *catalog.SealKey) (database string, cfg Config) {
+	t.Helper()
 	database = pgtest.Database(t, healthySchema)
-	cfg = Config{RowSecurity: rowSecurity, Rewriting: true, Catalog: catalog.Config{
+	cfg = Config{RowSecurity: rowSecurity, Seal: seal, Rewriting: true, Catalog: catalog.Config{
 		Setting: "app.tenant_id", Column: "tenant_id",
 		Tables:         []catalog.TableRule{{Name: catalog.Name{Name: "countries"}, Class: catalog.Shared}},
 		AllowFunctions: []catalog.Name{{Name: "slugify"}},
@@ -63,6 +69,7 @@ func healthy(t *testing.T, role string, rowSecurity bool) (database string, cfg 
 	require.NoError(t, err)
 	plan, err := catalog.Bootstrap(s, catalog.BootstrapConfig{
 		Setting: "app.tenant_id", Role: role, Password: "secret", Harden: true, NoRowSecurity: !rowSecurity,
+		Sealed: seal != nil, SealKey: seal,
 	})
 	require.NoError(t, err)
 	for _, ddl := range plan {

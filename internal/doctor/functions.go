@@ -67,7 +67,7 @@ func findFunctions(p *patient, rows []row) error {
 				x.functions = append(x.functions, f.identity)
 				x.allowed = x.allowed || p.allows(f)
 			}
-		case !f.trigger: // the server calls those, and nobody else can
+		case !f.trigger && !p.isSeal(f.identity): // the server calls those, and nobody else can
 			p.judgeFunction(f)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 var rowSecurityChecks = []check{
 	{name: "row-security", when: reliesOnPolicies, look: lookAtRowSecurity},
+	{name: "seal", when: func(p *patient) bool { return reliesOnPolicies(p) && p.cfg.Seal != nil }, look: lookAtSeal},
 	{name: "tenant-nullable", look: lookAtTenantColumns},
 	{
 		name: "policies", when: reliesOnPolicies,
@@ -33,7 +34,7 @@ type policyPlan func(*catalog.Snapshot, catalog.BootstrapConfig, *catalog.Relati
 // policySQL is what bootstrap would do for a table. Where the tenant column
 // can hold no key it is nothing; bootstrap tells why.
 func (p *patient) policySQL(plan policyPlan, r *catalog.Relation) []string {
-	ddl, err := plan(p.snapshot, catalog.BootstrapConfig{Setting: p.cfg.Catalog.Setting, Role: p.snapshot.Role.Name}, r)
+	ddl, err := plan(p.snapshot, p.bootstrap(), r)
 	if err != nil {
 		return nil
 	}
@@ -42,6 +43,12 @@ func (p *patient) policySQL(plan policyPlan, r *catalog.Relation) []string {
 		sql = append(sql, d.SQL)
 	}
 	return sql
+}
+
+// bootstrap is what bootstrap prepares the database for, but for the seal's
+// key, which no finding shows.
+func (p *patient) bootstrap() catalog.BootstrapConfig {
+	return catalog.BootstrapConfig{Setting: p.cfg.Catalog.Setting, Role: p.snapshot.Role.Name, Sealed: p.cfg.Seal != nil}
 }
 
 func lookAtRowSecurity(_ context.Context, p *patient) error {
@@ -108,6 +115,7 @@ func (p *patient) judge(r *catalog.Relation, policies []policy) {
 				"ALTER FUNCTION "+f+" STABLE")
 		}
 	}
+	policies = p.withoutSeal(r, policies)
 	verdicts := make(map[string]hold) // by policy, the worst
 	for _, part := range policyParts {
 		for name, h := range part.judge(r, policies, p.cfg.Catalog.Setting) {

@@ -20,6 +20,9 @@ type BootstrapConfig struct {
 	NoRowSecurity bool   // for enforcement by rewriting alone: no policies, no defaults
 	TempTables    bool   // the role may create temporary tables
 	Harden        bool   // take from PUBLIC what makes the role more powerful than it need be
+
+	Sealed  bool     // policies verify the setting, which holds a token
+	SealKey *SealKey // what they verify it with; nil: the database has it already
 }
 
 // A DDL is one statement and why it is needed.
@@ -57,6 +60,11 @@ func Bootstrap(s *Snapshot, cfg BootstrapConfig) ([]DDL, error) {
 	p.databaseGrants()
 	p.builtinGrants()
 	p.schemaGrants()
+	if cfg.Sealed && !cfg.NoRowSecurity {
+		if err := p.seal(); err != nil {
+			return nil, err
+		}
+	}
 	for _, r := range parentsFirst(s) {
 		if err := p.relation(r); err != nil {
 			return nil, err

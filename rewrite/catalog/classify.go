@@ -102,6 +102,8 @@ func (c *classifier) addRule(i int, rule TableRule) error {
 	switch {
 	case r.Class == System:
 		return refuse("PostgreSQL's own relations have rules of their own")
+	case (Name{r.Schema, r.Name}) == (Name{sealSchema, sealTable}) && rule.Class != Denied:
+		return refuse("it holds the key of the seal, and can only be denied")
 	case r.Kind == 'S' && rule.Class != Denied && rule.Class != SharedReadWrite:
 		return refuse("a sequence can only be denied or shared-rw")
 	}
@@ -142,6 +144,11 @@ func (c *classifier) classify(i int) {
 		rule, listed = inheritedRule(r, parents, c.cfg.Column)
 	}
 	r.ruled = listed
+	if (Name{r.Schema, r.Name}) == (Name{sealSchema, sealTable}) {
+		r.deny("it holds the key of the seal")
+		r.ruled = true
+		return
+	}
 	tenanted := slices.IndexFunc(parents, func(p *rawRelation) bool { return p.Class == Tenanted })
 	switch {
 	case r.Kind == 'S':

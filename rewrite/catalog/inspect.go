@@ -17,6 +17,7 @@ type inspection struct {
 	details   map[uint32]*detail // by relation
 	indexName map[Name]bool      // names that indexes take
 	builtins  []builtin          // PostgreSQL's own that hardening is about
+	seal      *sealState         // the function that verifies tokens; nil: there is none
 }
 
 // A roleState is one role of the server.
@@ -186,6 +187,13 @@ func (n *inspection) read(row row) error {
 			return err
 		}
 		n.builtins = append(n.builtins, b)
+		return nil
+	case sectionSeal:
+		var f sealState
+		if err := tuple(row.content, &f.language, &f.volatility, &f.parallel, &f.body, &f.returnsText, &f.definer, &f.settings, &f.grants); err != nil {
+			return err
+		}
+		n.seal = &f
 		return nil
 	default:
 		return fmt.Errorf("section %q is unknown", row.section)

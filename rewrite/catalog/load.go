@@ -40,7 +40,7 @@ type row struct {
 func readRows(ctx context.Context, q Querier, inspect bool) ([]row, error) {
 	sql := catalogQuery
 	if inspect {
-		sql += inspectQuery + builtinQuery()
+		sql += inspectQuery + builtinQuery() + sealQuery
 	}
 	result, err := q.Query(ctx, sql+orderClause)
 	if err != nil {

@@ -78,8 +78,15 @@ func (p *planner) key(r *Relation) (key, error) {
 }
 
 // value is the expression of the tenant's key. It is NULL where there is none,
-// be it that the setting was never made or that it was reset.
+// be it that the setting was never made or that it was reset; with a seal it
+// fails then.
 func (p *planner) value(k key) string {
+	if p.cfg.Sealed {
+		if k.cast == "text" {
+			return sealCall
+		}
+		return sealCall + "::" + k.cast
+	}
 	v := "nullif(pg_catalog.current_setting(" + quoteLiteral(p.cfg.Setting) + ", true), '')"
 	if k.cast != "text" {
 		v += "::" + k.cast
@@ -90,6 +97,9 @@ func (p *planner) value(k key) string {
 // shownValue is value as pg_get_expr writes it.
 func (p *planner) shownValue(k key) string {
 	v := "NULLIF(current_setting(" + quoteLiteral(p.cfg.Setting) + "::text, true), ''::text)"
+	if p.cfg.Sealed {
+		v = p.shownSealCall()
+	}
 	if k.cast != "text" {
 		v = "(" + v + ")::" + k.shown
 	}
@@ -135,9 +145,11 @@ func (p *planner) tenantDefault(r *Relation, k key) {
 		"ALTER TABLE ONLY "+nameOf(r)+" ALTER COLUMN "+k.column+" SET DEFAULT "+p.value(k))
 }
 
-// ownDefault reports whether a default reads a setting the way ours do.
+// ownDefault reports whether a default reads a setting the way ours do, with
+// a seal or without.
 func ownDefault(expression string) bool {
-	return strings.HasPrefix(strings.TrimLeft(unqualified(expression), "("), "NULLIF(current_setting('")
+	e := strings.TrimLeft(unqualified(expression), "(")
+	return strings.HasPrefix(e, "NULLIF(current_setting('") || strings.HasPrefix(e, sealCall) || strings.HasPrefix(e, sealFunction+"()")
 }
 
 // policies turns row-level security on, for the owner too, and makes the

@@ -12,7 +12,7 @@ package catalog
 // reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
-// sectionForeignKey, and sectionBuiltin, with Config.Inspect alone.
+// sectionForeignKey, sectionBuiltin and sectionSeal, with Config.Inspect alone.
 const (
 	sectionServer       = "0"
 	sectionSchema       = "1"
@@ -34,7 +34,8 @@ const (
 	sectionView         = "17"
 	sectionBuiltin      = "18"
 	sectionSequence     = "19"
-	sectionCast         = "20"
+	sectionSeal         = "20"
+	sectionCast         = "21"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of

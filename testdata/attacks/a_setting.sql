@@ -676,14 +676,14 @@ SELECT name FROM patients;
 RESET SESSION AUTHORIZATION;
 
 -- A24. row_security
---! rls rewrite both: 42501 setting.row_security
+--! rls both: 42501 setting.row_security
 --= rls: tells
 --= rewrite: shows
 SET row_security = off;
 SELECT name FROM patients;
 
 -- A24. row_security by set_config
---! rls rewrite both: 42501 setting.row_security
+--! rls both: 42501 setting.row_security
 --= rls: tells
 --= rewrite: shows
 SELECT set_config('row_security', 'off', true);

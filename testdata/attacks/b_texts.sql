@@ -219,7 +219,6 @@ SELECT lo_create(0);
 SELECT lo_from_bytea(0, 'x');
 
 -- B10. the numbers of large objects
---! rls rewrite both: 42501 relation.system
 --= rls rewrite: tells
 SELECT oid FROM pg_largeobject_metadata;
 

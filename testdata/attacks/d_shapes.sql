@@ -729,7 +729,6 @@ DECLARE "C" BINARY CURSOR FOR SELECT note FROM members;
 FETCH FORWARD 10 FROM "C";
 
 -- D13. DECLARE WITH HOLD
---! rls rewrite both: 0A000 cursor.hold
 --= rls: leaves
 --= rewrite: shows
 DECLARE c CURSOR WITH HOLD FOR SELECT note FROM members;

@@ -247,12 +247,10 @@ SELECT pg_xact_commit_timestamp('3'::xid);
 SELECT rolname FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid WHERE pg_has_role('clinic_app', m.member, 'MEMBER');
 
 -- G11. settings stored for roles
---! rls rewrite both: 42501 relation.system
 --= rls rewrite: unseen, there are none
 SELECT * FROM pg_db_role_setting;
 
 -- G11. options of foreign servers
---! rls rewrite both: 42501 relation.system
 --= rls rewrite: unseen, there are none
 SELECT srvoptions FROM pg_foreign_server;
 

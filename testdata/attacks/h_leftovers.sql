@@ -64,7 +64,6 @@ DEALLOCATE tenantgate;
 -- H3. a cursor that is held
 --= rls: leaves
 --= rewrite: shows
---! rls rewrite both: 0A000 cursor.hold
 --@ alone
 BEGIN; DECLARE c CURSOR WITH HOLD FOR SELECT note FROM members; COMMIT;
 FETCH ALL FROM c;

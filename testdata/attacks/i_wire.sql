@@ -94,7 +94,6 @@ SELECT id FROM patients WHERE {t} name = NULL;
 SET array_nulls = off;
 
 -- I5. quote_all_identifiers
---! rls rewrite both: 42501 setting.unlisted
 --= rls rewrite: leaves
 SET quote_all_identifiers = on;
 
