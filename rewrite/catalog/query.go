@@ -150,7 +150,7 @@ SELECT 7, 0::pg_catalog.int8, pg_catalog.json_agg(DISTINCT a.attname ORDER BY a.
 		AND (s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
 			OR c.relkind OPERATOR(pg_catalog.=) 'c')
 UNION ALL
-SELECT 20, m.typ::pg_catalog.int8, pg_catalog.json_build_array(s.nspname, t.typname, fs.nspname, f.proname)::pg_catalog.text
+SELECT 21, m.typ::pg_catalog.int8, pg_catalog.json_build_array(s.nspname, t.typname, fs.nspname, f.proname)::pg_catalog.text
 	FROM made AS m
 	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) m.typ
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace
