@@ -54,6 +54,7 @@ func (f *battlefield) runBare(t *testing.T, name string, oracle *answers) {
 	victim := pgtest.Connect(t, f.URL(database))
 	pgtest.Must(t, victim, "SELECT '"+clinic.Mark("2")+"', pg_advisory_lock(42)")
 	usual := r.connect(t, database)
+	expected, missed := 0, 0
 	for _, a := range f.attacks {
 		if a.extension != "" && !installed[a.extension] {
 			continue
@@ -70,12 +71,26 @@ func (f *battlefield) runBare(t *testing.T, name string, oracle *answers) {
 			_ = h.conn.Close()
 			r.kept = nil
 		}
-		if want.kind != got && (want.kind != unseen || got != harmless) {
+		if want.kind == tells {
+			expected++
+		}
+		switch {
+		case want.kind == got:
+		case soft(want.kind) && soft(got):
+			if want.kind == tells {
+				missed++
+			}
+		default:
 			t.Errorf("%s\nwithout guard, %s: want %q, but it is %q", a, name, want.kind, got)
 		}
 	}
 	pgtest.Must(t, r.super, "DROP DATABASE IF EXISTS "+scratch+" WITH (FORCE)")
+	require.Less(t, missed*10, expected, "attacks that should tell something without guard")
 }
+
+// soft are effects that change from run to run: what activity views show, say,
+// may once be the same as in the tenant's own database.
+func soft(effect string) bool { return effect == tells || effect == harmless || effect == unseen }
 
 // connect opens a session of tenant 1 without proxy.
 func (r *bareRun) connect(t *testing.T, database string) *hostile {
