@@ -92,6 +92,7 @@ func (b *barrier) recursive(cte *pg_query.CommonTableExpr, lv *queryLevel, ctes 
 type exposure struct {
 	targets bool // conditions around it may see its values
 	from    bool // the server may take it apart, its conditions move out
+	limited bool // it is within a SELECT with a limit: nothing moves in or out
 }
 
 // A selected is what a SELECT shows.
@@ -120,7 +121,7 @@ func (b *barrier) selectStmt(s *pg_query.SelectStmt, outer *queryLevel, ctes *co
 	}
 	list := selected{open: x.from && lv.nonInert && outer != nil} // else a condition may take columns from around it outside
 	if hasLimit(s) {
-		x.targets, list.open = false, false
+		x.targets, x.limited, list.open = false, true, false
 	}
 	b.valuesList(s, lv, x, &list)
 	for _, n := range s.TargetList {
@@ -143,7 +144,7 @@ func hasLimit(s *pg_query.SelectStmt) bool {
 func (b *barrier) setOperation(s *pg_query.SelectStmt, outer *queryLevel, ctes *commonTables, x exposure) selected {
 	b.doubt()
 	if hasLimit(s) {
-		x = exposure{}
+		x = exposure{limited: true}
 	}
 	left := b.selectStmt(s.Larg, outer, ctes, x)
 	right := b.selectStmt(s.Rarg, outer, ctes, x)
@@ -180,7 +181,7 @@ func (b *barrier) valuesList(s *pg_query.SelectStmt, lv *queryLevel, x exposure,
 		}
 	}
 	for i, items := range columns {
-		value := valueType{name: b.commonKind(items, lv), safe: list.open || hasLimit(s)}
+		value := valueType{name: b.commonKind(items, lv), safe: list.open || x.limited}
 		list.columns = append(list.columns, output{name: "column" + strconv.Itoa(i+1), value: value})
 	}
 }

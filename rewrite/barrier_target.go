@@ -40,7 +40,7 @@ func (b *barrier) target(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *quer
 // conditions around is safe: no row of others is behind it.
 func (b *barrier) targetValue(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *queryLevel, x exposure, list *selected) valueType {
 	value := valueType{name: b.kind(guardedNode(t.GetVal()), lv), safe: true}
-	if hasLimit(s) || b.surelyAggregated(t.GetVal(), lv) { // conditions on it stay outside
+	if x.limited || b.surelyAggregated(t.GetVal(), lv) { // conditions on it stay outside
 		return value
 	}
 	if !x.targets {

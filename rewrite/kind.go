@@ -39,7 +39,10 @@ func (b *barrier) kind(n *pg_query.Node, lv *queryLevel) string {
 	case *pg_query.Node_MinMaxExpr:
 		return b.commonKind(v.MinMaxExpr.Args, lv)
 	case *pg_query.Node_AExpr:
-		if v.AExpr.Kind != pg_query.A_Expr_Kind_AEXPR_OP && v.AExpr.Kind != pg_query.A_Expr_Kind_AEXPR_NULLIF || compares[operatorName(v.AExpr)] {
+		if v.AExpr.Kind == pg_query.A_Expr_Kind_AEXPR_NULLIF {
+			return b.kind(v.AExpr.Lexpr, lv)
+		}
+		if v.AExpr.Kind != pg_query.A_Expr_Kind_AEXPR_OP || compares[operatorName(v.AExpr)] {
 			return "bool"
 		}
 		return b.arithmeticKind(v.AExpr, lv)
@@ -74,9 +77,11 @@ func (b *barrier) scalarKind(s *pg_query.SubLink, lv *queryLevel) string {
 	return kind
 }
 
-// numberKind is the type of a constant that is a number.
+// numberKind is the type of a constant that is a number, or true or false.
 func numberKind(c *pg_query.A_Const) string {
 	switch v := c.GetVal().(type) {
+	case *pg_query.A_Const_Boolval:
+		return "bool"
 	case *pg_query.A_Const_Ival:
 		return "int4"
 	case *pg_query.A_Const_Fval:

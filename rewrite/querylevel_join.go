@@ -54,7 +54,7 @@ func (b *barrier) join(n *pg_query.Node, j *pg_query.JoinExpr, lv *queryLevel) {
 			inner.hidden = true
 		}
 		if len(j.Alias.Colnames) > 0 { // where USING puts its columns is not kept here
-			item.partial = true
+			item.partial = item.partial || lv.merged
 			item.rename(j.Alias)
 		}
 		lv.items = append(lv.items, item)
