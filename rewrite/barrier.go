@@ -321,7 +321,7 @@ func countParams(m protoreflect.Message, params map[int32]int) {
 
 // eachMessage calls f for the messages in the fields of one.
 func eachMessage(m protoreflect.Message, f func(protoreflect.Message)) {
-	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	eachField(m, func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if field.Kind() != protoreflect.MessageKind {
 			return true
 		}

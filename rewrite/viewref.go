@@ -62,7 +62,7 @@ func (c *confiner) viewReferencesBelow(n *pg_query.Node, at rowPlace) error {
 		inner = placeRecord
 	}
 	var err error
-	n.ProtoReflect().Range(func(_ protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+	eachField(n.ProtoReflect(), func(_ protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		m, ok := value.Interface().(protoreflect.Message)
 		if ok {
 			err = c.viewReferencesIn(m, inner)
@@ -78,7 +78,7 @@ func (c *confiner) viewReferencesIn(m protoreflect.Message, at rowPlace) error {
 		return c.viewReferencesBelow(n, at)
 	}
 	var err error
-	m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+	eachField(m, func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
 		if field.Kind() != protoreflect.MessageKind {
 			return true
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // children calls f for the nodes directly below n, in no particular order. It
@@ -209,6 +210,24 @@ func jsonAgg(c *pg_query.JsonAggConstructor) *pg_query.Node {
 		return nil
 	}
 	return &pg_query.Node{Node: &pg_query.Node_JsonAggConstructor{JsonAggConstructor: c}}
+}
+
+// eachField calls f for the fields of a message that are set, in the order of
+// their definition, until f returns false. protoreflect's Range has another
+// order in each build, and errors would depend on it.
+func eachField(m protoreflect.Message, f func(protoreflect.FieldDescriptor, protoreflect.Value) bool) {
+	fields, oneofs := m.Descriptor().Fields(), m.Descriptor().Oneofs()
+	if oneofs.Len() == 1 && oneofs.Get(0).Fields().Len() == fields.Len() { // Node, which has hundreds, one of them set
+		if field := m.WhichOneof(oneofs.Get(0)); field != nil {
+			f(field, m.Get(field))
+		}
+		return
+	}
+	for i := range fields.Len() {
+		if field := fields.Get(i); m.Has(field) && !f(field, m.Get(field)) {
+			return
+		}
+	}
 }
 
 // nodeName is the name of a node's type, as "MergeStmt".

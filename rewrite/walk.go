@@ -118,7 +118,7 @@ func (w *walk) message(m protoreflect.Message) (err error) {
 	if skip, err := decide(w, m.Interface()); err != nil || skip {
 		return err
 	}
-	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+	eachField(m, func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		if field.Kind() != protoreflect.MessageKind {
 			return true
 		}
