@@ -170,6 +170,7 @@ func (b *barrier) setOperation(s *pg_query.SelectStmt, outer *queryLevel, ctes *
 func (b *barrier) valuesList(s *pg_query.SelectStmt, lv *queryLevel, x exposure, list *selected) {
 	var columns [][]*pg_query.Node
 	for _, n := range s.ValuesLists {
+		list.partial = list.partial || starBefore(n.GetList().GetItems(), len(n.GetList().GetItems()))
 		for i, item := range n.GetList().GetItems() {
 			if _, inert := b.value(item, lv); !inert && x.targets {
 				b.nonInert, list.open = true, true
@@ -181,6 +182,9 @@ func (b *barrier) valuesList(s *pg_query.SelectStmt, lv *queryLevel, x exposure,
 		}
 	}
 	for i, items := range columns {
+		if list.partial { // a star has moved them
+			items = nil
+		}
 		value := valueType{name: b.commonKind(items, lv), safe: list.open || x.limited}
 		list.columns = append(list.columns, output{name: "column" + strconv.Itoa(i+1), value: value})
 	}
@@ -189,18 +193,18 @@ func (b *barrier) valuesList(s *pg_query.SelectStmt, lv *queryLevel, x exposure,
 // starTarget reads * and item.*.
 func (b *barrier) starTarget(ref *pg_query.ColumnRef, lv *queryLevel, list *selected) {
 	qualifier, _ := nameParts(ref.Fields[:len(ref.Fields)-1])
+	found := len(qualifier) == 0
 	for _, item := range lv.items {
 		if item.hidden || len(qualifier) == 0 && item.unlisted || len(qualifier) > 0 && !item.named(qualifier) {
 			continue
 		}
+		found = true
 		list.columns = append(list.columns, item.columns...)
 		list.partial = list.partial || item.partial
 	}
 	// USING shows its columns once, and first: the order is not kept here.
-	list.partial = list.partial || lv.merged
+	list.partial = list.partial || lv.merged || !found
 }
-
-func refIsStar(ref *pg_query.ColumnRef) bool { return ref.Fields[len(ref.Fields)-1].GetAStar() != nil }
 
 // fence notes a sub-select, once.
 func (b *barrier) fence(s *pg_query.SelectStmt) {

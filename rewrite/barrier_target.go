@@ -15,7 +15,13 @@ type guardedTarget struct {
 // keeps conditions from running its value on rows of others.
 func (b *barrier) target(s *pg_query.SelectStmt, t *pg_query.ResTarget, lv *queryLevel, x exposure, list *selected) {
 	ref := t.GetVal().GetColumnRef()
-	if ref != nil && refIsStar(ref) {
+	if isStar(t.GetVal()) {
+		if ref == nil { // (row).*, of which no CASE can be made
+			list.partial = true
+			list.open = list.open || x.targets
+			b.nonInert = b.nonInert || x.targets
+			return
+		}
 		b.starTarget(ref, lv, list)
 		return
 	}

@@ -204,7 +204,7 @@ func (b *barrier) plain(s *pg_query.SelectStmt, lv *queryLevel) {
 	}
 	for _, n := range s.TargetList {
 		val := n.GetResTarget().GetVal()
-		if ref := val.GetColumnRef(); ref != nil && refIsStar(ref) {
+		if val.GetColumnRef() != nil && isStar(val) {
 			continue
 		}
 		if _, ok := b.value(val, lv); ok {

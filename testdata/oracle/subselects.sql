@@ -74,3 +74,11 @@ SELECT n FROM unnest(ARRAY(SELECT id FROM patients WHERE id < 4)) n ORDER BY 1;
 SELECT id FROM patients p WHERE (SELECT count(*) FROM appointments a WHERE a.patient_id = p.id) > $1 ORDER BY id;
 --? 'DE', 2
 SELECT id FROM appointments WHERE patient_id IN (SELECT id FROM patients WHERE country = $1 LIMIT ALL) AND id > $2 ORDER BY id;
+
+-- Values of sub-selects that conditions outside see.
+SELECT id, name FROM (SELECT (p).* FROM patients p) s WHERE s.id = 1;
+SELECT s.id FROM (SELECT (p).*, 1 / id AS q FROM patients p) s WHERE s.q = 1;
+SELECT x FROM (SELECT DISTINCT id::text || name AS x FROM patients) s WHERE x LIKE '1%' ORDER BY 1;
+SELECT "case" FROM (SELECT CASE WHEN id > 2 THEN 1 / id END FROM patients) s WHERE "case" = 0 ORDER BY 1;
+SELECT * FROM (SELECT generate_series(1, id) AS g, id FROM patients) s WHERE g = 2 AND id = 3;
+SELECT p.id FROM patients p WHERE p.name || 'x' IS NOT NULL AND CASE WHEN p.id = 1 AND true THEN true END;
