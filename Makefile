@@ -18,7 +18,7 @@ export CGO_ENABLED := 1
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## bin/tenantgate
@@ -54,7 +54,12 @@ fuzz: ## every fuzz target in turn, each for FUZZTIME
 	.ci/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: ## benchmarks, with allocations
+bench: build postgresql ## throughput and latency beside pgbouncer's, written to docs/performance.md
+	@.ci/pgbouncer
+	go run ./internal/bench
+
+.PHONY: microbench
+microbench: ## benchmarks of single functions, with allocations
 	go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 
 .PHONY: image

@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"rewrite/catalog":   {},
 	"internal/postgres": {},
 	"internal/doctor":   {"pool", "rewrite/catalog"},
+	"internal/bench":    {"internal/postgres"},
 	// Test kits: imported by tests and by each other alone.
 	"internal/wiretest":      {},
 	"internal/pgtest":        {"internal/postgres"},

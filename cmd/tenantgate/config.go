@@ -44,7 +44,8 @@ func (a Address) String() string { return a.Address }
 
 // Admin is what the HTTP side needs to know. Without an address there is none.
 type Admin struct {
-	Listen string // host:port
+	Listen  string // host:port
+	Profile bool   // profiles of the running process are served too
 }
 
 // TLS is how clients' connections are encrypted. Paths are complete.

@@ -31,7 +31,7 @@ func parseText(t testing.TB, text string) (*Config, error) {
 
 const fullConfig = `
 listen: [127.0.0.1:6432, "[::1]:6432", /run/tenantgate/]
-admin: {listen: 127.0.0.1:6433}
+admin: {listen: 127.0.0.1:6433, profile: true}
 tls: {mode: require, cert: server.crt, key: /etc/ssl/server.key}
 backends:
   main:
@@ -74,7 +74,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 	cfg, err := parseConfig("/etc/tenantgate/t.yaml", []byte(fullConfig), noEnv)
 	require.NoError(t, err)
 	require.Equal(t, []Address{{"tcp", "127.0.0.1:6432"}, {"tcp", "[::1]:6432"}, {"unix", "/run/tenantgate"}}, cfg.Listen)
-	require.Equal(t, "127.0.0.1:6433", cfg.Admin.Listen)
+	require.Equal(t, Admin{Listen: "127.0.0.1:6433", Profile: true}, cfg.Admin)
 	require.Equal(t, TLS{Mode: TLSRequire, Cert: "/etc/tenantgate/server.crt", Key: "/etc/ssl/server.key"}, cfg.TLS)
 	require.Equal(t, Pool{30, 12, 0, 90 * time.Second, 30 * time.Minute, 1500 * time.Millisecond}, cfg.Backends["main"].Pool)
 	require.Equal(t, Pool{5, 5, 2, 5 * time.Minute, time.Hour, 10 * time.Second}, cfg.Backends["silo"].Pool)

@@ -132,18 +132,21 @@ func parseAddress(text string) (Address, error) {
 }
 
 func (r *configReader) admin(v value) {
-	v.mapping(field{"listen", true, func(v value) {
-		text, ok := v.text()
-		if !ok {
-			return
-		}
-		a, err := parseAddress(text)
-		if err != nil || a.Network != "tcp" {
-			v.problem("%q is no address; allowed: host:port", v.node.Value)
-			return
-		}
-		r.cfg.Admin.Listen = a.Address
-	}})
+	v.mapping(
+		field{"listen", true, func(v value) {
+			text, ok := v.text()
+			if !ok {
+				return
+			}
+			a, err := parseAddress(text)
+			if err != nil || a.Network != "tcp" {
+				v.problem("%q is no address; allowed: host:port", v.node.Value)
+				return
+			}
+			r.cfg.Admin.Listen = a.Address
+		}},
+		field{"profile", false, func(v value) { r.cfg.Admin.Profile, _ = v.boolean() }},
+	)
 }
 
 func (r *configReader) tls(v value) {

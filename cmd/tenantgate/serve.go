@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"os"
 	"path/filepath"
 	"sync"
@@ -82,7 +83,7 @@ func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 		})
 		log.Info().Str("listen", l.Addr().String()).Stringer("enforce", cfg.Tenancy.Enforce).Msg("clients are served")
 	}
-	admin := &http.Server{Handler: server.HTTP(), ReadHeaderTimeout: 5 * time.Second}
+	admin := &http.Server{Handler: adminHandler(server, cfg.Admin), ReadHeaderTimeout: 5 * time.Second}
 	if cfg.Admin.Listen != "" {
 		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.Admin.Listen)
 		if err != nil {
@@ -109,6 +110,19 @@ func serve(ctx context.Context, cfg *Config, log zerolog.Logger) error {
 	_ = admin.Close()
 	serving.Wait()
 	return err
+}
+
+// adminHandler answers over HTTP.
+func adminHandler(server *proxy.Server, cfg Admin) http.Handler {
+	if !cfg.Profile {
+		return server.HTTP()
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/", server.HTTP())
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index) // and by name: heap, allocs, goroutine, ...
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	return mux
 }
 
 // newServer makes the proxy that a configuration describes.

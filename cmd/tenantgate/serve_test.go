@@ -15,6 +15,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,8 +27,10 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/proxy"
 )
 
 // writeCertificate makes a self-signed one for 127.0.0.1 in dir.
@@ -164,6 +167,24 @@ logins:
 	}
 	_, err = os.Stat(filepath.Join(dir, socketFile))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestProfilesAreServedOnlyWhereTheyAreWanted(t *testing.T) {
+	server, err := proxy.New(proxy.Config{
+		Enforce: proxy.RLS, Setting: clinic.Setting, Auth: &auth.Authenticator{}, Backends: map[string]proxy.BackendConfig{"main": {}},
+	})
+	require.NoError(t, err)
+	for path, profile := range map[string]int{"/healthz": http.StatusOK, "/debug/pprof/allocs?debug=1": http.StatusOK, "/debug/pprof/cmdline": http.StatusNotFound} {
+		for _, wanted := range []bool{false, true} {
+			status := profile
+			if !wanted && path != "/healthz" {
+				status = http.StatusNotFound
+			}
+			answer := httptest.NewRecorder()
+			adminHandler(server, Admin{Profile: wanted}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+			require.Equal(t, status, answer.Code, "%s, %t", path, wanted)
+		}
+	}
 }
 
 func TestServeSaysWhatKeepsItFromStarting(t *testing.T) {

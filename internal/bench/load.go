@@ -1,0 +1,251 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+func (c *contender) connect(ctx context.Context, tenant int) (*pgconn.PgConn, error) {
+	u := url.URL{
+		Scheme: "postgres", User: url.UserPassword(c.user(tenant), password), Host: address(c.port),
+		Path: "/" + c.database, RawQuery: "sslmode=disable",
+	}
+	return pgconn.Connect(ctx, u.String())
+}
+
+// connectAll opens connections, those of all tenants in turn, a few at a time.
+func (c *contender) connectAll(ctx context.Context, connections, tenants int) ([]*pgconn.PgConn, error) {
+	conns, failures := make([]*pgconn.PgConn, connections), make([]error, connections)
+	var opening sync.WaitGroup
+	next := make(chan int)
+	for range 4 {
+		opening.Go(func() {
+			for i := range next {
+				conns[i], failures[i] = c.connect(ctx, i%tenants+1)
+			}
+		})
+	}
+	for i := range conns {
+		next <- i
+	}
+	close(next)
+	opening.Wait()
+	return conns, errors.Join(failures...)
+}
+
+func closeAll(ctx context.Context, conns []*pgconn.PgConn) {
+	for _, conn := range conns {
+		if conn != nil {
+			_ = conn.Close(ctx) // it has served its purpose
+		}
+	}
+}
+
+// A crowd is 200 clients of that many tenants, of whom 16 at a time, chosen at
+// random, run a prepared statement: with many tenants hardly any two
+// transactions on a server connection are of the same one.
+type crowd struct {
+	tenants int
+}
+
+const (
+	crowdSize   = 200
+	crowdActive = 16
+)
+
+func (w crowd) run(ctx context.Context, b *bench, c *contender) (sample, error) {
+	conns, err := c.connectAll(ctx, crowdSize, w.tenants)
+	defer closeAll(ctx, conns)
+	if err != nil {
+		return sample{}, err
+	}
+	const sql = "SELECT abalance FROM pgbench_accounts WHERE aid = $1"
+	for _, conn := range conns {
+		if _, err := conn.Prepare(ctx, "one", sql, nil); err != nil {
+			return sample{}, err
+		}
+	}
+	type client struct {
+		conn   *pgconn.PgConn
+		tenant int
+	}
+	var (
+		running   sync.WaitGroup
+		mu        sync.Mutex
+		latencies []time.Duration
+		failures  []error
+	)
+	began := time.Now()
+	end := began.Add(time.Duration(b.options.seconds) * time.Second)
+	for i := range crowdActive { // each has its own share of the clients
+		var mine []client
+		for j := i; j < crowdSize; j += crowdActive {
+			mine = append(mine, client{conns[j], j%w.tenants + 1})
+		}
+		running.Go(func() {
+			random := rand.New(rand.NewPCG(uint64(i), 1))
+			var took []time.Duration
+			err := func() error {
+				for start := time.Now(); start.Before(end); start = time.Now() {
+					one := mine[random.IntN(len(mine))]
+					aid := (one.tenant-1)*5000 + 1 + random.IntN(5000)
+					result := one.conn.ExecPrepared(ctx, "one", [][]byte{strconv.AppendInt(nil, int64(aid), 10)}, nil, nil).Read()
+					if result.Err != nil {
+						return result.Err
+					}
+					if len(result.Rows) != 1 {
+						return fmt.Errorf("tenant %d has %d accounts %d", one.tenant, len(result.Rows), aid)
+					}
+					took = append(took, time.Since(start))
+				}
+				return nil
+			}()
+			mu.Lock()
+			defer mu.Unlock()
+			latencies = append(latencies, took...)
+			if err != nil {
+				failures = append(failures, err)
+			}
+		})
+	}
+	running.Wait()
+	s := sample{transactions: len(latencies), rate: float64(len(latencies)) / time.Since(began).Seconds()}
+	s.setLatencies(latencies)
+	return s, errors.Join(failures...)
+}
+
+// reading returns a workload that takes one large answer in, as fast as it
+// comes, and looks at message heads alone.
+func reading(sql string) func(context.Context, *bench, *contender) (sample, error) {
+	return func(ctx context.Context, _ *bench, c *contender) (sample, error) {
+		conn, err := c.connect(ctx, 1)
+		if err != nil {
+			return sample{}, err
+		}
+		hijacked, err := conn.Hijack()
+		if err != nil {
+			return sample{}, err
+		}
+		defer hijacked.Conn.Close()
+		query := append([]byte{'Q', 0, 0, 0, 0}, sql...)
+		query = append(query, 0)
+		binary.BigEndian.PutUint32(query[1:], uint32(len(query)-1))
+		began := time.Now()
+		if _, err := hijacked.Conn.Write(query); err != nil {
+			return sample{}, err
+		}
+		n, err := readAnswer(hijacked.Conn)
+		if err != nil {
+			return sample{}, err
+		}
+		if n < 50e6 {
+			return sample{}, fmt.Errorf("an answer of %d bytes", n)
+		}
+		return sample{transactions: 1, rate: float64(n) / 1e6 / time.Since(began).Seconds()}, nil
+	}
+}
+
+// readAnswer reads up to ReadyForQuery and returns how many bytes there were.
+func readAnswer(conn net.Conn) (total int, err error) {
+	buf := make([]byte, 256<<10)
+	start, end, skip := 0, 0, 0 // unread bytes; of a message, still to come
+	for {
+		for {
+			n := min(skip, end-start)
+			start, skip = start+n, skip-n
+			if end-start < 5 {
+				break
+			}
+			size := 1 + int(binary.BigEndian.Uint32(buf[start+1:]))
+			switch buf[start] {
+			case 'E':
+				return total, fmt.Errorf("the server says %q", buf[start:min(start+size, end)])
+			case 'Z':
+				return total, nil
+			}
+			skip = size
+		}
+		end = copy(buf, buf[start:end])
+		start = 0
+		n, err := conn.Read(buf[end:])
+		if n == 0 && err != nil {
+			return total, err
+		}
+		end += n
+		total += n
+	}
+}
+
+const copiedRows = 200_000
+
+// copyIn copies rows of about 100 bytes in.
+func copyIn(ctx context.Context, _ *bench, c *contender) (sample, error) {
+	conn, err := c.connect(ctx, 1)
+	if err != nil {
+		return sample{}, err
+	}
+	defer func() { _ = conn.Close(ctx) }() // it has served its purpose
+	var text []byte
+	for i := range copiedRows {
+		text = fmt.Appendf(text, "%d\t2026-03-%02d\t%d.75\tA note about line %[1]d, which is as long as notes of that kind are: %[1]d times\n", i, i%28+1, i%9973)
+	}
+	began := time.Now()
+	tag, err := conn.CopyFrom(ctx, &blocks{text}, "COPY lines_in (id, placed, amount, note) FROM STDIN")
+	if err != nil {
+		return sample{}, err
+	}
+	took := time.Since(began)
+	if tag.RowsAffected() != copiedRows {
+		return sample{}, fmt.Errorf("copied: %s", tag)
+	}
+	return sample{transactions: 1, rate: float64(len(text)) / 1e6 / took.Seconds()}, nil
+}
+
+// blocks reads text in the pieces in which libpq's users tend to send it.
+type blocks struct {
+	text []byte
+}
+
+func (b *blocks) Read(p []byte) (int, error) {
+	if len(b.text) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), 16<<10)], b.text)
+	b.text = b.text[n:]
+	return n, nil
+}
+
+const idleClients = 1000
+
+// idle measures what a client takes that has run a statement and waits.
+func idle(ctx context.Context, _ *bench, c *contender) (sample, error) {
+	before, err := c.process.memory()
+	if err != nil {
+		return sample{}, err
+	}
+	conns, err := c.connectAll(ctx, idleClients, tenants)
+	defer closeAll(ctx, conns)
+	if err != nil {
+		return sample{}, err
+	}
+	for i, conn := range conns {
+		sql := fmt.Sprintf("SELECT abalance FROM pgbench_accounts WHERE aid = %d", i%tenants*5000+1)
+		if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+			return sample{}, err
+		}
+	}
+	time.Sleep(time.Second)
+	after, err := c.process.memory()
+	return sample{rate: float64(max(after-before, 0)) / idleClients}, err
+}
