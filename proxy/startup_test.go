@@ -122,7 +122,7 @@ func TestEncryptionRequestsAreDeclinedWithoutACertificate(t *testing.T) {
 }
 
 // certificate makes a self-signed one for 127.0.0.1.
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+func certificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
