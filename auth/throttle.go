@@ -34,6 +34,22 @@ type throttle struct {
 	logins *simplelru.LRU[uint64, *failures]
 	pairs  *simplelru.LRU[pair, *failures]
 	good   *simplelru.LRU[pair, struct{}]
+	stat   Stat
+}
+
+// A Stat is a snapshot of what came of wrong passwords, since New.
+type Stat struct {
+	Failures  int64         // wrong passwords, and proofs for unknown logins
+	Delayed   int64         // attempts that had to wait
+	Delay     time.Duration // of all of them
+	Throttled int64         // attempts that were not looked at
+}
+
+// Stat returns the counters as they are now. They go on after Renew.
+func (a *Authenticator) Stat() Stat {
+	a.throttle.mu.Lock()
+	defer a.throttle.mu.Unlock()
+	return a.throttle.stat
 }
 
 // A pair holds the login's hash: names are the client's and may be long.
@@ -134,9 +150,14 @@ func (t *throttle) delay(p pair, now time.Time) (time.Duration, error) {
 	if f := get(t, t.pairs, p, now); f != nil {
 		turn = later(turn, f.next)
 		if turn.Sub(now) > 2*t.cfg.MaxDelay {
+			t.stat.Throttled++
 			return 0, ErrThrottled
 		}
 		f.next = turn.Add(t.backoff(f.count))
+	}
+	if turn.After(now) {
+		t.stat.Delayed++
+		t.stat.Delay += turn.Sub(now)
 	}
 	return turn.Sub(now), nil
 }
@@ -146,6 +167,7 @@ func (a attempt) failed() {
 	t, now := a.throttle, time.Now()
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.stat.Failures++
 	t.good.Remove(a.pair)
 	count(t, t.addrs, a.pair.addr, now)
 	count(t, t.logins, a.pair.login, now)

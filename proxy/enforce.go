@@ -163,6 +163,8 @@ func (s *session) confineTransaction() {
 
 // logRefusal notes a refused statement. The client's text is not logged.
 func (s *session) logRefusal(refusal error) {
+	kind := kindOf(refusal)
+	s.tally.refused(kind)
 	e, _ := Translate(refusal)
-	s.log.Info().Str("sqlstate", e.Code).Str("detail", e.Detail).Msg("statement refused")
+	s.log.Info().Str("rule", kind.rule).Str("sqlstate", e.Code).Str("detail", e.Detail).Msg("statement refused")
 }

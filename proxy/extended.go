@@ -285,6 +285,7 @@ func (s *session) execute(_ context.Context, body []byte) error {
 	if len(rest) != 4 {
 		return errMalformed
 	}
+	s.counts.statements.Add(1)
 	if o := s.ownPortals[portal]; o != nil {
 		return s.executeOwn(portal, o)
 	}

@@ -10,7 +10,7 @@ import (
 const readyTimeout = 3 * time.Second
 
 // HTTP answers the probes of an orchestrator: /healthz while the process runs,
-// /readyz while clients can be served.
+// /readyz while clients can be served. /metrics is for Prometheus.
 func (s *Server) HTTP() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -26,6 +26,7 @@ func (s *Server) HTTP() http.Handler {
 		}
 		writeText(w, http.StatusOK, "ready\n")
 	})
+	mux.Handle("GET /metrics", s.metrics())
 	return mux
 }
 

@@ -20,7 +20,9 @@ func (s *session) observed(refusal error) bool {
 	if internal {
 		return false
 	}
-	s.log.Warn().Str("sqlstate", e.Code).Str("detail", e.Detail).Str("refusal", e.Message).
+	kind := kindOf(refusal)
+	s.tally.passedOver(kind)
+	s.log.Warn().Str("rule", kind.rule).Str("sqlstate", e.Code).Str("detail", e.Detail).Str("refusal", e.Message).
 		Msg("observe: a statement that would be refused is let through")
 	return true
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -20,6 +21,8 @@ import (
 // start-up parameters; bytes pass both ways untouched.
 type operator struct {
 	id     uint32
+	login  string
+	begun  time.Time
 	secret []byte
 	client net.Conn
 	in     *reader // may hold bytes the client sent early
@@ -48,8 +51,12 @@ func (g *greeting) operator(ctx context.Context, identity *auth.Identity) (func(
 			reported[name] = value
 		}
 	}
-	op := &operator{client: g.conn, in: g.in, server: pg, log: g.log}
-	if op.id, op.secret, err = g.welcome(reported, func(id uint32) { g.server.operators[id] = op }); err != nil {
+	op := &operator{login: identity.Login, begun: time.Now(), client: g.conn, in: g.in, server: pg, log: g.log}
+	err = g.welcome(reported, func(id uint32, secret []byte) {
+		op.id, op.secret = id, secret
+		g.server.operators[id] = op
+	})
+	if err != nil {
 		_ = pg.Close(ctx)
 		return nil, err
 	}
@@ -125,6 +132,15 @@ func (op *operator) run(ctx context.Context) {
 		_, _ = io.Copy(op.client, server)
 	})
 	relays.Wait()
+}
+
+// stat tells what is known of the connection from outside.
+func (op *operator) stat() sessionStat {
+	_, encrypted := op.client.(*tls.Conn)
+	return sessionStat{
+		id: op.id, login: op.login, address: op.client.RemoteAddr().String(), encrypted: encrypted,
+		state: stateActive.String(), begun: op.begun, serverPID: op.server.PID(),
+	}
 }
 
 // drain ends the session: only the server knows whether it is in a transaction,

@@ -194,7 +194,6 @@ func (s *session) askHolding(upkeep bool) {
 // its connection. It is false if the connection may be released.
 func (s *session) settleHolding() (kept bool, err error) {
 	if s.held.unsettled {
-		before := s.held.reasons
 		s.askHolding(true)
 		s.send = appendBare(s.send, 'S')
 		s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
@@ -202,9 +201,7 @@ func (s *session) settleHolding() (kept bool, err error) {
 			return false, err
 		}
 		s.held.unsettled = false
-		if s.held.reasons != before && s.held.reasons != 0 {
-			s.log.Info().Stringer("reason", s.held.reasons).Uint32("server_pid", s.conn.PID).Msg("session is pinned")
-		}
+		s.pin(s.held.reasons)
 	}
 	if s.held.reasons != 0 {
 		s.held.kept = true

@@ -100,7 +100,9 @@ func (s *session) passOn(run []byte) error {
 	if len(run) == 0 {
 		return nil
 	}
-	if _, err := s.client.Write(run); err != nil {
+	n, err := s.client.Write(run)
+	s.counts.sent.Add(int64(n))
+	if err != nil {
 		return errGone
 	}
 	return nil
@@ -278,6 +280,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	}
+	s.tally.failed(msg.Code)
 	s.drawing = s.drawn // if it was among what is passed over
 	failed, lost, err := s.failed()
 	if err != nil {

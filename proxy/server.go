@@ -13,6 +13,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -43,6 +44,7 @@ type Config struct {
 	TempTables   bool          // let tenants have temporary tables
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
+	Version      string // of the program, for metrics and console
 
 	// Examine is asked about each database before it is used. An error keeps
 	// clients out, and is asked for again when the next one comes. nil: none is.
@@ -82,7 +84,11 @@ type Server struct {
 	lastID    uint32
 	clients   sync.WaitGroup
 	backends  map[placement]*backend
-	opening   sync.Mutex // one backend is opened at a time
+	tallies   map[string]*tally // by the tenant's id; "" is for sessions without one
+	opening   sync.Mutex        // one backend is opened at a time
+
+	accepted, turnedAway atomic.Int64 // logins; clients that came when MaxLogins were at it
+	refused              refusedLogins
 }
 
 // A placement is where tenants live.
@@ -135,6 +141,8 @@ func New(cfg Config) (*Server, error) {
 		sessions:  make(map[uint32]*session),
 		operators: make(map[uint32]*operator),
 		backends:  make(map[placement]*backend),
+		tallies:   make(map[string]*tally),
+		refused:   refusedLogins{codes: make(tallied)},
 		lastID:    binary.BigEndian.Uint32(seed[:]) >> 1,
 	}, nil
 }
@@ -326,6 +334,7 @@ func (s *Server) serve(conn net.Conn) {
 	select {
 	case s.logins <- struct{}{}:
 	default:
+		s.turnedAway.Add(1)
 		log.Warn().Msg("too many clients that have not authenticated")
 		_ = conn.Close()
 		return
@@ -334,6 +343,7 @@ func (s *Server) serve(conn net.Conn) {
 	if err != nil {
 		_ = conn.Close()
 		if !quietEnd(err) {
+			s.refused.add(err)
 			log.Info().Err(err).Msg("login failed")
 		}
 		return
@@ -342,6 +352,7 @@ func (s *Server) serve(conn net.Conn) {
 		_ = conn.Close()
 		return
 	}
+	s.accepted.Add(1)
 	served()
 }
 
@@ -373,6 +384,9 @@ func (s *Server) register(add func(id uint32)) bool {
 func (s *Server) unregister(id uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if session := s.sessions[id]; session != nil {
+		session.tally.leave(session.counts)
+	}
 	delete(s.sessions, id)
 	delete(s.operators, id)
 }

@@ -45,8 +45,14 @@ type session struct {
 	log     zerolog.Logger
 	backend *backend
 
-	identity *auth.Identity
-	tenant   *auth.Tenant // nil until one is chosen
+	identity   *auth.Identity
+	untenanted zerolog.Logger // what log is made of when a tenant is chosen
+	begun      time.Time
+	clock      clock
+	shown      shown
+	tenant     *auth.Tenant // nil until one is chosen; changes under the server's lock, as the next two
+	tally      *tally       // of the tenant
+	counts     *counts      // while it was this tenant's
 
 	machine
 	copied     int                   // rows that a COPY has inserted
@@ -83,7 +89,12 @@ func (s *session) run(ctx context.Context) error {
 		if err != nil {
 			return s.parting(err)
 		}
-		if err := s.message(ctx, typ, body); err != nil {
+		s.clock.start()
+		err = s.message(ctx, typ, body)
+		if typ == 'Q' || typ == 'S' {
+			s.clock.stop(s.counts, s.status)
+		}
+		if err != nil {
 			return s.parting(err)
 		}
 	}
@@ -100,6 +111,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	}
 	s.mu.Lock()
 	s.waiting = s.between()
+	s.shown.enter(s.resting())
 	drained := s.waiting && s.draining
 	s.mu.Unlock()
 	if drained {
@@ -108,6 +120,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	typ, body, err = s.in.next()
 	s.mu.Lock()
 	s.waiting = false
+	s.shown.enter(stateActive)
 	drained = s.draining && s.between()
 	s.mu.Unlock()
 	if drained {
@@ -159,10 +172,13 @@ func (s *session) lease(ctx context.Context) error {
 	if s.tenant == nil {
 		return errTenantUnknown
 	}
+	s.shown.enter(stateWaiting)
 	c, err := s.backend.pool.Acquire(ctx, s.tenant.ID)
+	s.shown.enter(stateActive)
 	if err != nil {
 		return err
 	}
+	s.shown.serverPID.Store(c.PID)
 	s.mu.Lock()
 	s.conn = c
 	s.mu.Unlock()
@@ -288,6 +304,7 @@ func (s *session) release() {
 	c := s.conn
 	s.conn = nil
 	s.mu.Unlock()
+	s.shown.release()
 	s.held.forget()
 	s.backend.pool.Release(c)
 }
@@ -298,6 +315,7 @@ func (s *session) destroy() {
 	c := s.conn
 	s.conn = nil
 	s.mu.Unlock()
+	s.shown.release()
 	s.send = s.send[:0]
 	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
 	s.held.forget()
@@ -356,7 +374,8 @@ func (s *session) flush() error {
 	if len(s.out) == 0 {
 		return nil
 	}
-	_, err := s.client.Write(s.out)
+	n, err := s.client.Write(s.out)
+	s.counts.sent.Add(int64(n))
 	if cap(s.out) > directWrite {
 		s.out = nil
 	}

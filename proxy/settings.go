@@ -150,7 +150,8 @@ func tenantError(err error) error {
 	return newError("42501", err.Error(), "")
 }
 
+// setTenant makes the session a tenant's.
 func (s *session) setTenant(t *auth.Tenant) {
-	s.tenant = t
-	s.log = s.log.With().Str("tenant", t.ID).Logger()
+	s.countFor(t)
+	s.log = s.untenanted.With().Str("tenant", t.ID).Logger()
 }

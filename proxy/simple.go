@@ -82,6 +82,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if err != nil {
 		return s.refuseSimple(err)
 	}
+	s.counts.statements.Add(int64(len(result.Statements)))
 	for i := range result.Statements {
 		st := &result.Statements[i]
 		if !translated(st) {

@@ -320,7 +320,9 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 	}
 	s := &session{
 		server: g.server, client: g.conn, in: g.in, identity: identity,
+		begun:      time.Now(),
 		log:        g.log,
+		untenanted: g.log,
 		machine:    machine{status: 'I'},
 		statements: make(map[string]*prepared),
 		portals:    make(map[string]*prepared),
@@ -329,6 +331,7 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		initial:    maps.Clone(settings),
 		touched:    make(map[string]bool),
 	}
+	s.countFor(nil)
 	home := identity.Tenants[0]
 	t, err := identity.Choose(chosen)
 	switch {
@@ -353,10 +356,15 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		return nil, err
 	}
 	s.reported["session_authorization"] = identity.Login
-	if s.id, s.secret, err = g.welcome(s.reported, func(id uint32) { g.server.sessions[id] = s }); err != nil {
+	err = g.welcome(s.reported, func(id uint32, secret []byte) {
+		s.id, s.secret = id, secret
+		g.server.sessions[id] = s
+	})
+	if err != nil {
 		return nil, err
 	}
 	s.log = s.log.With().Uint32("session", s.id).Logger()
+	s.untenanted = s.untenanted.With().Uint32("session", s.id).Logger()
 	return func() {
 		s.log.Debug().Msg("session begins")
 		defer g.server.unregister(s.id)
@@ -499,17 +507,18 @@ func (s *session) applyInitial(ctx context.Context, group string) error {
 
 // welcome tells the client that it is in, and gives it the key to cancel its
 // statements with.
-func (g *greeting) welcome(reported map[string]string, add func(id uint32)) (id uint32, secret []byte, err error) {
+func (g *greeting) welcome(reported map[string]string, add func(id uint32, secret []byte)) (err error) {
 	size := 4
 	if g.version >= protocol32 {
 		size = 32
 	}
-	secret = make([]byte, size)
+	secret := make([]byte, size)
 	if _, err := rand.Read(secret); err != nil {
-		return 0, nil, fmt.Errorf("make cancel key: %w", err)
+		return fmt.Errorf("make cancel key: %w", err)
 	}
-	if !g.server.register(func(n uint32) { id = n; add(n) }) {
-		return 0, nil, errDraining
+	var id uint32
+	if !g.server.register(func(n uint32) { id = n; add(n, secret) }) {
+		return errDraining
 	}
 	out, err := (&pgproto3.AuthenticationOk{}).Encode(nil)
 	for _, name := range slices.Sorted(maps.Keys(reported)) {
@@ -525,7 +534,7 @@ func (g *greeting) welcome(reported map[string]string, add func(id uint32)) (id 
 	}
 	if err != nil {
 		g.server.unregister(id)
-		return 0, nil, fmt.Errorf("greet client: %w", err)
+		return fmt.Errorf("greet client: %w", err)
 	}
-	return id, secret, nil
+	return nil
 }

@@ -63,6 +63,7 @@ func (s *session) oneByOne(ctx context.Context, parts []rewrite.Part) error {
 		if err != nil {
 			return s.refuseSimple(err)
 		}
+		s.counts.statements.Add(1)
 		s.sendStatement(st)
 		if err := s.flushGroup(); err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 )
 
 // The relay never decodes what it only passes on: it looks at message heads (a
@@ -26,7 +27,8 @@ type reader struct {
 	src        io.Reader
 	buf        []byte
 	start, end int
-	limit      int // of one message's body
+	limit      int           // of one message's body
+	count      *atomic.Int64 // of bytes read; nil: nobody counts
 }
 
 func newReader(src io.Reader) *reader {
@@ -85,6 +87,9 @@ func (r *reader) need(n int) error {
 		}
 		got, err := r.src.Read(r.buf[r.end:])
 		r.end += got
+		if r.count != nil {
+			r.count.Add(int64(got))
+		}
 		if got == 0 && err != nil {
 			if errors.Is(err, io.EOF) && r.start != r.end {
 				return io.ErrUnexpectedEOF

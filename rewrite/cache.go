@@ -31,9 +31,10 @@ type cacheKey struct {
 type cache struct {
 	capacity int64
 
-	mu   sync.Mutex
-	used int64
-	lru  *simplelru.LRU[cacheKey, cacheEntry]
+	mu           sync.Mutex
+	used         int64
+	hits, misses int64
+	lru          *simplelru.LRU[cacheKey, cacheEntry]
 }
 
 type cacheEntry struct {
@@ -58,7 +59,27 @@ func (c *cache) get(k cacheKey) (*Result, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.lru.Get(k)
+	if ok {
+		c.hits++
+	} else {
+		c.misses++
+	}
 	return e.result, ok
+}
+
+// A Stat is a snapshot of a Rewriter's cache of results.
+type Stat struct {
+	Entries      int
+	Bytes        int64
+	Hits, Misses int64 // since New
+}
+
+// Stat returns the cache's counters as they are now.
+func (r *Rewriter) Stat() Stat {
+	c := r.cache
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Stat{Entries: c.lru.Len(), Bytes: c.used, Hits: c.hits, Misses: c.misses}
 }
 
 func (c *cache) add(k cacheKey, r *Result) {

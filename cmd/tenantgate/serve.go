@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -135,6 +136,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 	if err != nil {
 		return nil, err
 	}
+	build, _ := debug.ReadBuildInfo()
 	return proxy.New(proxy.Config{
 		Enforce:    cfg.Tenancy.Enforce,
 		Setting:    cfg.Tenancy.Setting,
@@ -147,6 +149,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		TempTables: cfg.Tenancy.TempTables,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
+		Version:    versionOf(version, build).Version,
 		Examine:    examine,
 	})
 }
