@@ -19,6 +19,7 @@ type Conn struct {
 	Reported   map[string]string // ParameterStatus, as the server last sent it
 	Settings   map[string]string // run-time parameters set at session level, by lower-case name
 	Statements *Statements       // prepared statements that the server has
+	Left       uint64            // not 0: run-time parameters that nobody knows may be set, by whoever has this number
 	Unnamed    *Statement        // what the server's unnamed statement holds; nil if unknown
 	Buffer     []byte            // bytes read from Net; Buffer[Start:End] are not consumed yet
 	Start, End int
@@ -56,13 +57,23 @@ func (c *Conn) Fill() error {
 	return err
 }
 
+// Deallocated notes that the server has no prepared statements any more.
+func (c *Conn) Deallocated() {
+	c.Statements = newStatements(c.Statements.limit)
+	c.Unnamed = nil
+}
+
 // Discarded notes that DISCARD ALL has run: the server has neither prepared
 // statements nor settings of anybody's now.
 func (c *Conn) Discarded() {
 	clear(c.Settings)
-	c.Statements = newStatements(c.Statements.limit)
-	c.Unnamed = nil
+	c.Left = 0
+	c.Deallocated()
 }
+
+// Quiet reports whether the server has said nothing that is not read yet, and
+// has not closed the connection.
+func (c *Conn) Quiet() bool { return !c.buffered() && c.quiet() }
 
 // buffered reports whether the server sent something nobody has consumed.
 func (c *Conn) buffered() bool { return c.Start != c.End }

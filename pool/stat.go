@@ -10,6 +10,22 @@ type Stat struct {
 	WaitTime                                            time.Duration // of all Acquires that had to wait
 }
 
+// Plus adds another pool's counters.
+func (s Stat) Plus(o Stat) Stat {
+	s.Size += o.Size
+	s.Idle += o.Idle
+	s.Leased += o.Leased
+	s.Dialing += o.Dialing
+	s.Waiting += o.Waiting
+	s.Acquired += o.Acquired
+	s.Timeouts += o.Timeouts
+	s.Dialed += o.Dialed
+	s.DialFailures += o.DialFailures
+	s.Destroyed += o.Destroyed
+	s.WaitTime += o.WaitTime
+	return s
+}
+
 // Stat returns the pool's counters as they are now.
 func (p *Pool) Stat() Stat {
 	p.mu.Lock()

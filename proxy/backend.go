@@ -29,9 +29,14 @@ const learnedSettings = 1000
 // A backend is one database as one role, which tenants' sessions share.
 type backend struct {
 	name, database string
-	alone          bool // one tenant's database: no rows are told apart there
-	confining      bool // the server has to know the tenant
-	rewriting      bool // statements get predicates
+	alone          bool            // one tenant's database: no rows are told apart there
+	operator       bool            // of operators: no rewriter, no catalog
+	role           string          // operator: who server connections log in as
+	reader         *rewrite.Reader // operator
+	definitions    atomic.Uint64   // operator: how often they may have changed
+	outdated       atomic.Bool     // definitions may have changed since the catalog was read
+	confining      bool            // the server has to know the tenant
+	rewriting      bool            // statements get predicates
 	rewriter       *rewrite.Rewriter
 	pool           *pool.Pool
 	catalog        *catalog.Catalog
@@ -71,11 +76,8 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 			b.querier.Close(ctx)
 		}
 	}()
-	if b.statements, err = newStatementRegistry(); err != nil {
+	if err = b.remember(); err != nil {
 		return nil, err
-	}
-	if b.learned, err = simplelru.NewLRU[setting, map[string]string](learnedSettings, nil); err != nil {
-		return nil, fmt.Errorf("make memory of settings: %w", err)
 	}
 	catalogConfig := s.cfg.Catalog
 	catalogConfig.OneTenant = at.alone
@@ -104,6 +106,46 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 	}
 	b.pool.Start()
 	return b, nil
+}
+
+// remember makes what a backend remembers of its sessions.
+func (b *backend) remember() (err error) {
+	if b.statements, err = newStatementRegistry(); err != nil {
+		return err
+	}
+	if b.learned, err = simplelru.NewLRU[setting, map[string]string](learnedSettings, nil); err != nil {
+		return fmt.Errorf("make memory of settings: %w", err)
+	}
+	return nil
+}
+
+// ownStatements are the proxy's own on every server connection.
+func (b *backend) ownStatements() map[string]string {
+	if b.operator {
+		return operatorStatements
+	}
+	return ownStatements
+}
+
+// definitionsVersion changes when definitions may have changed.
+func (b *backend) definitionsVersion() uint64 {
+	if b.operator {
+		return b.definitions.Load()
+	}
+	return b.catalog.Snapshot().Version
+}
+
+// renewCatalog reads the catalog again after an operator may have changed
+// definitions. If it cannot be read the old one stays, until the next time.
+func (b *backend) renewCatalog(ctx context.Context) error {
+	if !b.outdated.Load() || !b.outdated.Swap(false) {
+		return nil
+	}
+	err := b.catalog.Refresh(ctx)
+	if err != nil {
+		b.outdated.Store(true)
+	}
+	return err
 }
 
 // trust refuses a role that policies do not hold.
@@ -140,7 +182,7 @@ func pinned(server *pgconn.Config, searchPath string) *pgconn.Config {
 
 // prepare makes a new server connection ready for the pool.
 func (b *backend) prepare(ctx context.Context, pg *pgconn.PgConn) error {
-	if pg.ParameterStatus("client_encoding") != "UTF8" || pg.ParameterStatus("standard_conforming_strings") != "on" {
+	if !b.operator && (pg.ParameterStatus("client_encoding") != "UTF8" || pg.ParameterStatus("standard_conforming_strings") != "on") {
 		return errors.New("server does not take client_encoding UTF8 and standard_conforming_strings on")
 	}
 	if b.sealKey != nil {
@@ -148,7 +190,7 @@ func (b *backend) prepare(ctx context.Context, pg *pgconn.PgConn) error {
 			return err
 		}
 	}
-	for name, sql := range ownStatements {
+	for name, sql := range b.ownStatements() {
 		if _, err := pg.Prepare(ctx, name, sql, nil); err != nil {
 			return fmt.Errorf("prepare %s: %w", name, err)
 		}
@@ -209,5 +251,7 @@ func (b *backend) learn(name, value string, reported map[string]string) {
 
 func (b *backend) close(ctx context.Context) {
 	b.pool.Close()
-	b.querier.Close(ctx)
+	if b.querier != nil {
+		b.querier.Close(ctx)
+	}
 }

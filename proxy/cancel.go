@@ -17,15 +17,13 @@ func (s *Server) cancelStatement(ctx context.Context, request []byte) {
 	}
 	id, secret := binary.BigEndian.Uint32(request), request[4:]
 	s.mu.Lock()
-	session, op := s.sessions[id], s.operators[id]
+	session := s.sessions[id]
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, cancelTimeout)
 	defer cancel()
 	switch {
 	case session != nil && subtle.ConstantTimeCompare(secret, session.secret) == 1:
 		session.cancelStatement(ctx)
-	case op != nil && subtle.ConstantTimeCompare(secret, op.secret) == 1:
-		op.cancelStatement(ctx)
 	default:
 		s.log.Info().Uint32("session", id).Msg("cancel request with a key that nobody has")
 	}

@@ -68,12 +68,18 @@ const (
 	staleCatalog = 250 * time.Millisecond
 )
 
-var ownStatements = map[string]string{
+var ownStatements = map[string]string{ // of tenants' server connections
 	tenantStatement:  "SELECT pg_catalog.set_config($1, $2, true)",
 	setStatement:     "SELECT pg_catalog.set_config($1, $2, false)",
 	showStatement:    "SELECT pg_catalog.current_setting($1, true)",
 	forgetStatement:  "DISCARD SEQUENCES",
 	holdingStatement: holdingQuery,
+}
+
+var operatorStatements = map[string]string{
+	setStatement:     ownStatements[setStatement],
+	showStatement:    ownStatements[showStatement],
+	holdingStatement: operatorHoldingQuery,
 }
 
 // key is the tenant's, or empty while none is chosen.
@@ -87,6 +93,12 @@ func (s *session) key() string {
 // confineText has a client's text guarded and, if so configured, rewritten. A
 // relation nobody has heard of is looked for in the database once more.
 func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrite.Result, error) {
+	if s.operator {
+		return s.readText(req)
+	}
+	if err := s.backend.renewCatalog(ctx); err != nil {
+		s.log.Warn().Err(err).Msg("catalog cannot be read")
+	}
 	req.Dump = s.settings["application_name"] == dumpName
 	snapshot := s.backend.catalog.Snapshot()
 	result, err := s.rewrite(req, snapshot.Seen(s.path))

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 
@@ -20,6 +21,10 @@ type prepared struct {
 	shared    *pool.Statement
 	key       string // the tenant's, for positions
 	described bool
+	columns   string          // RowDescription as the client knows it, "" if it was not told; "n" of NoData
+	changed   bool            // it has other columns than these now
+	version   uint64          // of the definitions that it was last seen to hold under
+	executes  *prepared       // operator: the statement that it runs by EXECUTE of SQL
 	types     []uint32        // of the client's parameters, once described for EXECUTE
 	request   rewrite.Request // what the client sent, if it names temporary tables
 	tables    uint64          // the version of these that it was read with
@@ -76,10 +81,16 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 		}
 	}
 	s.noteTables(p, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
-	p.shared = s.backend.shared(text, withKeys(oids, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuse(err)
 	}
+	if q := s.executed(p.statement); q != nil {
+		if renamed, ok := p.statement.Executing(q.serverName()); ok {
+			p.executes, text = q, renamed.SQL("")
+			s.ensure(q)
+		}
+	}
+	p.shared = s.backend.shared(text, withKeys(oids, p.statement))
 	s.statements[name] = p
 	if !p.unnamed && s.conn.Statements.Has(p.shared) {
 		p.parsed = true
@@ -138,11 +149,52 @@ func (s *session) sendParse(p *prepared, r reply) {
 
 // ensure makes the leased server connection have p.
 func (s *session) ensure(p *prepared) {
-	if p.unnamed && s.conn.Unnamed == p.shared || !p.unnamed && s.conn.Statements.Has(p.shared) {
-		return
+	if !s.has(p) {
+		s.sendParse(p, replySkip)
+	}
+}
+
+// ensureColumns makes sure that a statement whose columns the client knows has
+// them still, where another server connection prepares it after definitions
+// have changed: the server that prepared it first would refuse it.
+func (s *session) ensureColumns(p *prepared) error {
+	version := s.backend.definitionsVersion()
+	if p.columns == "" || p.version == version || s.status == 'E' || s.has(p) {
+		return nil
 	}
 	s.sendParse(p, replySkip)
+	s.send = appendTarget(s.send, 'D', 'S', p.serverName())
+	s.push(request{await: awaitDescribe, reply: replySkip, hidden: len(p.statement.Keys), about: p, columns: p})
+	p.changed = false
+	if err := s.flushGroup(); err != nil {
+		return err
+	}
+	if s.skipping {
+		return errSkipped
+	}
+	if p.changed {
+		return newError("0A000", "cached plan must not change result type", "")
+	}
+	p.version = version
+	return nil
 }
+
+// noteColumns holds the description of a statement's columns against what the
+// client was told before, or keeps it.
+func (p *prepared) noteColumns(typ byte, body []byte, version uint64) {
+	if p.columns == "" {
+		p.columns, p.version = string(typ)+string(body), version
+	}
+	p.changed = p.columns[0] != typ || p.columns[1:] != string(body)
+}
+
+// has reports whether the leased server connection has p.
+func (s *session) has(p *prepared) bool {
+	return p.unnamed && s.conn.Unnamed == p.shared || !p.unnamed && s.conn.Statements.Has(p.shared)
+}
+
+// errSkipped tells that the group has failed meanwhile, and the client knows.
+var errSkipped = errors.New("skipping up to Sync")
 
 // lookup finds a client's statement and makes a server connection have it.
 func (s *session) lookup(ctx context.Context, name string) (*prepared, error) {
@@ -154,6 +206,12 @@ func (s *session) lookup(ctx context.Context, name string) (*prepared, error) {
 		return nil, newError("26000", fmt.Sprintf("prepared statement %q does not exist", name), "")
 	}
 	if err := s.lease(ctx); err != nil {
+		return nil, err
+	}
+	if p.executes != nil {
+		s.ensure(p.executes)
+	}
+	if err := s.ensureColumns(p); err != nil {
 		return nil, err
 	}
 	s.ensure(p)
@@ -193,7 +251,10 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 		}
 	}
 	p, err := s.lookup(ctx, name)
-	if err != nil {
+	switch {
+	case errors.Is(err, errSkipped):
+		return nil
+	case err != nil:
 		return s.refuse(err)
 	}
 	if err := s.checkBind(p, args); err != nil {
@@ -268,11 +329,14 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 		return nil
 	}
 	p, err := s.lookup(ctx, name)
-	if err != nil {
+	switch {
+	case errors.Is(err, errSkipped):
+		return nil
+	case err != nil:
 		return s.refuse(err)
 	}
 	s.send = appendTarget(s.send, 'D', 'S', p.serverName())
-	s.push(request{await: awaitDescribe, hidden: len(p.statement.Keys), about: p})
+	s.push(request{await: awaitDescribe, hidden: len(p.statement.Keys), about: p, columns: p})
 	return nil
 }
 
@@ -370,6 +434,10 @@ func (s *session) sync() error {
 	s.push(request{await: awaitSync})
 	if err := s.exchange(); err != nil {
 		return err
+	}
+	if s.swallowed {
+		s.swallowed = false
+		return nil // the group goes on to the next Sync
 	}
 	return s.settled()
 }

@@ -33,6 +33,7 @@ const (
 	awaitTenant                      // one row: the tenant's key as it was set
 	awaitSetting                     // one row: a run-time parameter's value
 	awaitHolding                     // one row: what the session holds
+	awaitFunction                    // FunctionCallResponse, then ReadyForQuery
 	awaitRefusal                     // an error, in whose place goes the refusal
 	awaitNothing                     // replyFake: what to say is at hand
 )
@@ -49,6 +50,7 @@ type request struct {
 	refusal  error     // awaitRefusal
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
+	columns  *prepared // awaitDescribe: whose columns are described
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
 	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	forgets  bool      // awaitExecute: the server forgets sequences
@@ -64,6 +66,8 @@ type machine struct {
 	skipping    bool      // an error came up in a group: ignore messages up to Sync
 	erred       bool      // the query under way has failed
 	copying     bool      // COPY OUT is under way
+	copyingIn   bool      // COPY IN is under way: the client has the word
+	takesCopy   bool      // the server may ask for COPY IN
 }
 
 func (m *machine) push(r request) { m.outstanding = append(m.outstanding, r) }
@@ -79,7 +83,7 @@ func (m *machine) pop() {
 
 // released reports whether the server connection may go to another session.
 func (m *machine) released() bool {
-	return m.status == 'I' && m.idle() && !m.skipping && !m.copying
+	return m.status == 'I' && m.idle() && !m.skipping && !m.copying && !m.copyingIn
 }
 
 // fakes appends the answers that are due without the server.
@@ -121,6 +125,8 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return typ == 'C', m.expect(typ, "DC")
 	case awaitExecute:
 		return m.duringExecute(typ)
+	case awaitFunction:
+		return typ == 'Z', m.expect(typ, "VZ")
 	case awaitRefusal, awaitNothing:
 		return false, fmt.Errorf("%w: message %q in place of an error", errServerProtocol, typ)
 	default:
@@ -147,8 +153,10 @@ func (m *machine) duringQuery(typ byte) (done bool, err error) {
 	case 'c':
 		m.copying = false
 		return false, nil
+	case 'G':
+		return false, m.beginCopyIn()
 	case 'Z':
-		m.copying = false
+		m.copying, m.copyingIn = false, false
 		return true, nil
 	default:
 		return false, fmt.Errorf("%w: message %q during a query", errServerProtocol, typ)
@@ -165,11 +173,23 @@ func (m *machine) duringExecute(typ byte) (done bool, err error) {
 	case 'c':
 		m.copying = false
 		return false, nil
+	case 'G':
+		return false, m.beginCopyIn()
 	case 'C', 'I', 's':
+		m.copyingIn = false
 		return true, nil
 	default:
 		return false, fmt.Errorf("%w: message %q during Execute", errServerProtocol, typ)
 	}
+}
+
+// beginCopyIn gives the word to the client.
+func (m *machine) beginCopyIn() error {
+	if !m.takesCopy {
+		return fmt.Errorf("%w: COPY IN that nobody asked for", errServerProtocol)
+	}
+	m.copyingIn = true
+	return nil
 }
 
 // failed takes note of an ErrorResponse. It returns the request that failed
@@ -180,9 +200,9 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 		return request{}, nil, fmt.Errorf("%w: error to no request", errServerProtocol)
 	}
 	failed = *m.head()
-	m.copying = false
+	m.copying, m.copyingIn = false, false
 	switch failed.await {
-	case awaitQuery:
+	case awaitQuery, awaitFunction:
 		m.erred = true
 		return failed, nil, nil
 	case awaitSync: // a deferred constraint, at the commit that Sync brings

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"tenantgate/pool"
 	"tenantgate/rewrite"
 )
 
@@ -104,10 +105,7 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	series.put(metricTurnedAway, float64(s.turnedAway.Load()))
 	series.put(metricGreeting, float64(len(s.logins)))
-	s.mu.Lock()
-	operators := len(s.operators)
-	s.mu.Unlock()
-	series.put(metricOperators, float64(operators))
+	series.put(metricOperators, float64(s.countOperators()))
 
 	stat := s.cfg.Auth.Stat()
 	series.put(metricAuthFailures, float64(stat.Failures))
@@ -130,23 +128,32 @@ func (to sink) put(m metric, value float64, labels ...string) {
 	to <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
 }
 
-// ofMany and ofOne tell databases that tenants share from those of one tenant.
+// ofMany and ofOne tell databases that tenants share from those of one tenant,
+// ofOperators the pools that no tenant's sessions use.
 const (
-	ofMany = "many"
-	ofOne  = "one"
+	ofMany      = "many"
+	ofOne       = "one"
+	ofOperators = "operators"
 )
 
 func (to sink) putPools(s *Server) {
 	s.mu.Lock()
 	backends := maps.Clone(s.backends)
 	s.mu.Unlock()
+	sums := make(map[[3]string]pool.Stat) // operators may reach a database in several ways
 	for at, b := range backends {
 		rows := ofMany
-		if at.alone {
+		switch {
+		case at.operator:
+			rows = ofOperators
+		case at.alone:
 			rows = ofOne
 		}
-		labels := []string{at.backend, at.database, rows}
-		stat := b.pool.Stat()
+		key := [3]string{b.name, at.database, rows}
+		sums[key] = sums[key].Plus(b.pool.Stat())
+	}
+	for key, stat := range sums {
+		labels := key[:]
 		to.put(metricPoolSize, float64(stat.Size), labels...)
 		to.put(metricPoolIdle, float64(stat.Idle), labels...)
 		to.put(metricPoolLeased, float64(stat.Leased), labels...)

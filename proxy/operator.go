@@ -1,157 +1,203 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"sync"
-	"time"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/rs/zerolog"
 
 	"tenantgate/auth"
+	"tenantgate/pool"
+	"tenantgate/rewrite"
 )
 
-// An operator is the connection of a login that no tenant confines. It has a
-// server connection of its own from login to end, made with the client's own
-// start-up parameters; bytes pass both ways untouched.
-type operator struct {
-	id     uint32
-	login  string
-	begun  time.Time
-	secret []byte
-	client net.Conn
-	in     *reader // may hold bytes the client sent early
-	server *pgconn.PgConn
-	log    zerolog.Logger
-}
+// An operator's session is confined by nobody: its texts are sent as they came,
+// over server connections that it leases for transactions, as the sessions of
+// tenants do. They are read only to know what they leave in the session.
 
-// operator connects a login that no tenant confines.
-func (g *greeting) operator(ctx context.Context, identity *auth.Identity) (func(), error) {
-	config, err := g.operatorServer(identity)
-	if err != nil {
-		return nil, err
-	}
-	pg, err := pgconn.ConnectConfig(ctx, config)
-	if err != nil {
-		g.log.Warn().Err(err).Msg("operator cannot be connected")
-		return nil, refusedByServer(err)
-	}
-	if err := pg.SyncConn(ctx); err != nil {
-		_ = pg.Close(ctx)
-		return nil, fmt.Errorf("settle operator's connection: %w", err)
-	}
-	reported := make(map[string]string)
-	for _, name := range reportedParameters {
-		if value := pg.ParameterStatus(name); value != "" || name == "application_name" {
-			reported[name] = value
-		}
-	}
-	op := &operator{login: identity.Login, begun: time.Now(), client: g.conn, in: g.in, server: pg, log: g.log}
-	err = g.welcome(reported, func(id uint32, secret []byte) {
-		op.id, op.secret = id, secret
-		g.server.operators[id] = op
-	})
-	if err != nil {
-		_ = pg.Close(ctx)
-		return nil, err
-	}
-	op.log = g.log.With().Uint32("session", op.id).Uint32("server_pid", pg.PID()).Logger()
-	return func() {
-		defer g.server.unregister(op.id)
-		op.log.Warn().Str("database", config.Database).Str("role", config.User).
-			Msg("operator logged in: no tenant confines this session")
-		op.run(g.server.ctx)
-		op.log.Warn().Msg("operator logged out")
-	}, nil
-}
-
-// operatorServer is where an operator's client goes: its own URL, or its
-// backend, and any database there, with the parameters it asks for.
-func (g *greeting) operatorServer(identity *auth.Identity) (*pgconn.Config, error) {
-	var config *pgconn.Config
+// operatorBackend returns the pool that an operator's sessions lease from: that
+// of its own URL, or of its backend, and of the database which the client names.
+func (g *greeting) operatorBackend(identity *auth.Identity) (*backend, error) {
+	var config pool.Config
 	if identity.URL != "" {
-		parsed, err := pgconn.ParseConfig(identity.URL)
+		server, err := pgconn.ParseConfig(identity.URL)
 		if err != nil {
 			return nil, fmt.Errorf("operator's URL: %w", err)
 		}
-		config = parsed
+		config = g.server.cfg.Operators
+		config.Server = server
 	} else {
 		backend, ok := g.server.cfg.Backends[identity.Backend]
 		if !ok {
 			return nil, fmt.Errorf("unknown backend %q", identity.Backend)
 		}
-		config = backend.Pool.Server.Copy()
+		config = backend.Pool
+		config.Server = config.Server.Copy()
+		config.PerGroup, config.MinIdle = 0, 0 // of tenants
 	}
 	if name := g.params["database"]; name != "" {
-		config.Database = name
+		config.Server.Database = name
 	}
-	if config.RuntimeParams == nil {
-		config.RuntimeParams = make(map[string]string)
-	}
-	for name, value := range g.params {
-		if name != "user" && name != "database" && name != "replication" {
-			config.RuntimeParams[name] = value
-		}
-	}
-	return config, nil
+	return g.server.operatorBackendAt(
+		placement{backend: identity.Backend, url: identity.URL, database: config.Server.Database, operator: true}, config)
 }
 
-// refusedByServer passes a server's own refusal on; other failures stay here.
-func refusedByServer(err error) error {
+// operatorBackendAt returns the backend of operators there, made when first
+// asked for. Nothing is connected yet.
+func (s *Server) operatorBackendAt(at placement, config pool.Config) (*backend, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.backends[at]; b != nil {
+		return b, nil
+	}
+	if s.closing {
+		return nil, errDraining
+	}
+	b := &backend{name: cmp.Or(at.backend, config.Server.User), database: at.database, operator: true, reader: s.reader}
+	if err := b.remember(); err != nil {
+		return nil, err
+	}
+	config.Log = s.log.With().Str("backend", b.name).Str("database", b.database).Bool("operator", true).Logger()
+	config.Server.AfterConnect = b.prepare
+	var err error
+	if b.pool, err = pool.New(config); err != nil {
+		return nil, err
+	}
+	b.role = config.Server.User
+	b.pool.Start()
+	s.backends[at] = b
+	return b, nil
+}
+
+// unavailable is what the client hears when it can have no server connection.
+// An operator hears the server's own refusal, if that is the reason.
+func (s *session) unavailable(err error) error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if s.operator && errors.As(err, &pg) {
 		return &Error{Code: pg.Code, Message: pg.Message, Detail: pg.Detail, Hint: pg.Hint}
 	}
-	return newError("57P03", "the database server is not available", "Try again.")
+	return err
 }
 
-// run relays until one side ends. It owns both connections.
-func (op *operator) run(ctx context.Context) {
-	server := op.server.Conn()
-	closeBoth := sync.OnceFunc(func() {
-		_ = op.client.Close()
-		_ = server.Close()
-	})
-	stop := context.AfterFunc(ctx, closeBoth)
-	defer stop()
-	var relays sync.WaitGroup
-	relays.Go(func() {
-		defer closeBoth()
-		early := op.in.buf[op.in.start:op.in.end]
-		if _, err := server.Write(early); err == nil {
-			_, _ = io.Copy(server, op.client)
+// readText reads an operator's text. In other encodings than UTF8, or with
+// other rules for string constants, it may mean something else to the server.
+func (s *session) readText(req rewrite.Request) (*rewrite.Result, error) {
+	encoding, ok := s.settings["client_encoding"]
+	if ok && !strings.EqualFold(strings.ReplaceAll(encoding, "-", ""), "utf8") || s.reported["standard_conforming_strings"] != "on" {
+		return rewrite.Unread(req.SQL), nil
+	}
+	result := s.backend.reader.Read(req)
+	for i := range result.Statements {
+		switch st := &result.Statements[i]; {
+		case st.Prepares && s.statements[st.Name] != nil:
+			return nil, newError("42P05", fmt.Sprintf("prepared statement %q already exists", st.Name), "")
+		case st.Kind == rewrite.KindDeallocate && s.deallocatedThere(st): // it is alone
+			sent := *st
+			sent.Kind, sent.Unsure, sent.Deallocates = rewrite.KindQuery, true, st.Name == ""
+			return &rewrite.Result{Statements: []rewrite.Statement{sent}}, nil
 		}
-	})
-	relays.Go(func() {
-		defer closeBoth()
-		_, _ = io.Copy(op.client, server)
-	})
-	relays.Wait()
+	}
+	return result, nil
 }
 
-// stat tells what is known of the connection from outside.
-func (op *operator) stat() sessionStat {
-	_, encrypted := op.client.(*tls.Conn)
-	return sessionStat{
-		id: op.id, login: op.login, address: op.client.RemoteAddr().String(), encrypted: encrypted,
-		state: stateActive.String(), begun: op.begun, serverPID: op.server.PID(),
+// deallocatedThere reports whether the server has to carry out a DEALLOCATE: SQL
+// may have prepared the statement there.
+func (s *session) deallocatedThere(st *rewrite.Statement) bool {
+	if st.Name == "" {
+		return s.conn != nil
+	}
+	return s.statements[st.Name] == nil
+}
+
+// executed is the client's statement of the protocol that an EXECUTE of SQL
+// runs; nil if it is none, or one that SQL has prepared.
+func (s *session) executed(st *rewrite.Statement) *prepared {
+	if st.Executes == "" {
+		return nil
+	}
+	p := s.statements[st.Executes]
+	if p == nil || p.statement == emptyStatement || ownKind(p.statement) {
+		return nil
+	}
+	return p
+}
+
+// underServerNames puts the names that the server connection knows in place of
+// those of the client's statements, where SQL executes them.
+func (s *session) underServerNames(statements []rewrite.Statement) []rewrite.Statement {
+	var renamed []rewrite.Statement
+	for i := range statements {
+		p := s.executed(&statements[i])
+		if p == nil {
+			continue
+		}
+		text, ok := statements[i].Executing(p.serverName())
+		if !ok {
+			continue
+		}
+		if renamed == nil {
+			renamed = append(renamed, statements...)
+		}
+		s.ensure(p)
+		renamed[i].Text = text
+	}
+	if renamed == nil {
+		return statements
+	}
+	return renamed
+}
+
+// noteUnsure notes what only the server can tell after an operator's statement.
+func (s *session) noteUnsure(st *rewrite.Statement) {
+	s.held.unsettled = s.held.unsettled || st.Unsure
+	s.defined = s.defined || st.Defines
+	if st.Deallocates {
+		s.deallocated = true
+		s.forgetStatements()
 	}
 }
 
-// drain ends the session: only the server knows whether it is in a transaction,
-// and tells it to end if it is the one that shuts down.
-func (op *operator) drain() {
-	_ = op.client.SetReadDeadline(time.Unix(1, 0))
+// definitionsSettled is called at the end of a transaction in which an operator
+// may have changed definitions: what was prepared before may have other columns
+// now, and tenants' sessions look at the catalog anew.
+func (s *session) definitionsSettled() {
+	s.defined = false
+	s.backend.definitions.Add(1)
+	s.server.mu.Lock()
+	defer s.server.mu.Unlock()
+	for _, b := range s.server.backends {
+		if !b.operator {
+			b.outdated.Store(true)
+		}
+	}
 }
 
-// cancelStatement asks the server to cancel what the operator runs.
-func (op *operator) cancelStatement(ctx context.Context) {
-	if err := op.server.CancelRequest(ctx); err != nil {
-		op.log.Warn().Err(err).Msg("cancel request failed")
+// prepareAgain brings back the proxy's own statements after DEALLOCATE ALL has
+// taken all that the server connection had.
+func (s *session) prepareAgain() error {
+	s.deallocated = false
+	s.conn.Deallocated()
+	s.sendOwnStatements()
+	s.send = appendBare(s.send, 'S')
+	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
+	return s.exchange()
+}
+
+// functionCall calls a function by the protocol's fast path.
+func (s *session) functionCall(ctx context.Context, body []byte) error {
+	if err := s.lease(ctx); err != nil {
+		return s.refuseSimple(err)
 	}
+	s.erred = false
+	s.held.unsettled = true // it may be any function
+	msg, at := beginMessage(s.send, 'F')
+	s.send = finishMessage(append(msg, body...), at)
+	s.push(request{await: awaitFunction})
+	if err := s.exchange(); err != nil {
+		return err
+	}
+	return s.settled()
 }

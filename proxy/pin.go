@@ -23,15 +23,25 @@ type pinReason uint8
 const (
 	pinTemporary pinReason = 1 << iota // temporary objects
 	pinCursor                          // cursors WITH HOLD
+	pinAdvisory                        // advisory locks of the session
+	pinListen                          // LISTEN
+	pinPrepared                        // statements that SQL has prepared
+	pinRole                            // another role
+	pinUnknown                         // the server does not tell
 )
+
+// pinWords are the reasons in words, in order.
+var pinWords = []string{
+	"temporary tables", "cursors with hold", "advisory locks", "channels listened to", "prepared statements of SQL",
+	"another role", "state that the server does not tell",
+}
 
 func (r pinReason) String() string {
 	var words []string
-	if r&pinTemporary != 0 {
-		words = append(words, "temporary tables")
-	}
-	if r&pinCursor != 0 {
-		words = append(words, "cursors with hold")
+	for i, word := range pinWords {
+		if r&(1<<i) != 0 {
+			words = append(words, word)
+		}
 	}
 	return strings.Join(words, ", ")
 }
@@ -156,6 +166,10 @@ func (h *holding) names(sql string) bool {
 
 // noteHolding notes that a statement on its way may change what is held.
 func (s *session) noteHolding(st *rewrite.Statement) {
+	if s.operator {
+		s.noteUnsure(st)
+		return
+	}
 	if h := &s.held; h.concerns(st.Hold) {
 		h.changed, h.unsettled, h.dirty = true, true, true
 	}
@@ -193,7 +207,8 @@ func (s *session) askHolding(upkeep bool) {
 // settleHolding decides at the end of a transaction whether the session keeps
 // its connection. It is false if the connection may be released.
 func (s *session) settleHolding() (kept bool, err error) {
-	if s.held.unsettled {
+	asked := s.held.unsettled
+	if asked {
 		s.askHolding(true)
 		s.send = appendBare(s.send, 'S')
 		s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
@@ -210,6 +225,9 @@ func (s *session) settleHolding() (kept bool, err error) {
 	if s.held.dirty {
 		return false, s.clean()
 	}
+	if asked && s.operator {
+		s.conn.Left = s.leftover
+	}
 	return false, nil
 }
 
@@ -220,10 +238,7 @@ func (s *session) clean() error {
 	defer func() { s.cleaning = false }()
 	s.send = appendQuery(s.send, "DISCARD ALL")
 	s.push(request{await: awaitQuery, reply: replySkip, upkeep: true})
-	for _, name := range slices.Sorted(maps.Keys(ownStatements)) {
-		s.send = appendParse(s.send, name, ownStatements[name], nil)
-		s.push(request{await: awaitParse, reply: replySkip, upkeep: true})
-	}
+	s.sendOwnStatements()
 	s.askHolding(true)
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
@@ -238,6 +253,15 @@ func (s *session) clean() error {
 	s.conn.Discarded()
 	s.log.Debug().Uint32("server_pid", s.conn.PID).Msg("server connection cleaned")
 	return nil
+}
+
+// sendOwnStatements has the server connection prepare the proxy's statements.
+func (s *session) sendOwnStatements() {
+	own := s.backend.ownStatements()
+	for _, name := range slices.Sorted(maps.Keys(own)) {
+		s.send = appendParse(s.send, name, own[name], nil)
+		s.push(request{await: awaitParse, reply: replySkip, upkeep: true})
+	}
 }
 
 // unpin gives a pinned connection back, whatever it holds.

@@ -82,7 +82,7 @@ func (s *session) relay() error {
 		if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
 			return err
 		}
-		if s.idle() && s.partial == 0 {
+		if s.idle() && s.partial == 0 || s.copyingIn {
 			return nil
 		}
 		if err := c.Fill(); err != nil {
@@ -140,8 +140,13 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 		if what, err = s.ready(req, body); err == nil && req.tag && !s.erred {
 			what, instead = replace, appendReady(s.copyTag(), s.status)
 		}
-	case 'n':
-		if req.rowsOnly {
+	case 'G':
+		s.beginFeed()
+	case 'T', 'n':
+		if req.columns != nil {
+			req.columns.noteColumns(typ, body, s.backend.definitionsVersion())
+		}
+		if typ == 'n' && req.rowsOnly {
 			what = drop
 		}
 	case 't':
@@ -205,6 +210,9 @@ func (s *session) ownRow(req request, body []byte) error {
 	case req.await == awaitTenant && value != req.value:
 		return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
 	case req.await == awaitHolding:
+		if s.operator {
+			return s.takeOperatorHolding(value)
+		}
 		return s.held.take(value)
 	case req.await == awaitSetting:
 		s.settings[req.value] = value
@@ -254,7 +262,7 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 	}
 	switch strings.ToLower(name) {
 	case "client_encoding", "standard_conforming_strings":
-		if was := s.conn.Reported[name]; was != value {
+		if was := s.conn.Reported[name]; was != value && !s.operator {
 			// Statements were read under the old value: whatever comes now may
 			// have been understood otherwise by the server.
 			return drop, nil, fmt.Errorf("%w: %s changed to %q", errServerProtocol, name, value)
@@ -264,7 +272,7 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 	if s.cleaning {
 		return drop, nil, nil
 	}
-	if name == "session_authorization" || s.reported[name] == value || s.tainted { // or will not last
+	if name == "session_authorization" && !s.operator || s.reported[name] == value || s.tainted { // or will not last
 		return drop, nil, nil
 	}
 	s.reported[name] = value
@@ -294,6 +302,9 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		s.forget(r)
 	}
 	switch {
+	case failed.await == awaitHolding && s.operator: // its role may not look
+		s.held.reasons, s.held.dirty = pinUnknown, true
+		return drop, nil, nil
 	case failed.upkeep:
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	case failed.await == awaitRefusal:

@@ -42,6 +42,7 @@ type Config struct {
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
 	Observe      bool          // log refusals, and send what is refused as it came
 	TempTables   bool          // let tenants have temporary tables
+	Operators    pool.Config   // a pattern for the pools of operators with a URL of their own; its Server is not used
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
 	Version      string // of the program, for metrics and console
@@ -72,6 +73,7 @@ type Server struct {
 	log       zerolog.Logger
 	rewriter  *rewrite.Rewriter
 	guardOnly *rewrite.Rewriter // for databases of one tenant
+	reader    *rewrite.Reader   // for operators
 	ctx       context.Context   // of all sessions; ends with Close
 	cancel    context.CancelFunc
 	logins    chan struct{} // one for each client that is not authenticated yet
@@ -80,7 +82,6 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	sessions  map[uint32]*session
-	operators map[uint32]*operator
 	lastID    uint32
 	clients   sync.WaitGroup
 	backends  map[placement]*backend
@@ -94,7 +95,9 @@ type Server struct {
 // A placement is where tenants live.
 type placement struct {
 	backend, database string
-	alone             bool // of a tenant without a key, who is the only one there
+	alone             bool   // of a tenant without a key, who is the only one there
+	operator          bool   // of operators
+	url               string // of an operator with a server role of its own
 }
 
 // New checks cfg. Nothing is opened before Open or Serve.
@@ -129,17 +132,20 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	reader, err := rewrite.NewReader(cfg.CacheBytes)
+	if err != nil {
+		return nil, err
+	}
 	var seed [4]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("read random seed: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Server{
-		cfg: cfg, log: cfg.Log, rewriter: rewriter, guardOnly: guardOnly, ctx: ctx, cancel: cancel,
+		cfg: cfg, log: cfg.Log, rewriter: rewriter, guardOnly: guardOnly, reader: reader, ctx: ctx, cancel: cancel,
 		logins:    make(chan struct{}, cfg.MaxLogins),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[uint32]*session),
-		operators: make(map[uint32]*operator),
 		backends:  make(map[placement]*backend),
 		tallies:   make(map[string]*tally),
 		refused:   refusedLogins{codes: make(tallied)},
@@ -207,9 +213,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, session := range s.sessions {
 		session.drain()
 	}
-	for _, op := range s.operators {
-		op.drain()
-	}
 	s.mu.Unlock()
 	gone := make(chan struct{})
 	go func() {
@@ -270,6 +273,9 @@ func (s *Server) Ready(ctx context.Context) error {
 	backends := maps.Clone(s.backends)
 	s.mu.Unlock()
 	for at, b := range backends {
+		if b.operator {
+			continue // nobody else depends on it
+		}
 		if _, err := b.querier.Query(ctx, "SELECT 1"); err != nil {
 			return fmt.Errorf("backend %q, database %q: %w", at.backend, at.database, err)
 		}
@@ -373,8 +379,7 @@ func (s *Server) register(add func(id uint32)) bool {
 	for {
 		s.lastID = (s.lastID + 1) & 0x7fffffff
 		_, session := s.sessions[s.lastID]
-		_, op := s.operators[s.lastID]
-		if s.lastID != 0 && !session && !op {
+		if s.lastID != 0 && !session {
 			add(s.lastID)
 			return true
 		}
@@ -388,5 +393,4 @@ func (s *Server) unregister(id uint32) {
 		session.tally.leave(session.counts)
 	}
 	delete(s.sessions, id)
-	delete(s.operators, id)
 }

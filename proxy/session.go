@@ -51,26 +51,31 @@ type session struct {
 	clock      clock
 	shown      shown
 	tenant     *auth.Tenant // nil until one is chosen; changes under the server's lock, as the next two
+	operator   bool         // confined by no tenant
 	tally      *tally       // of the tenant
 	counts     *counts      // while it was this tenant's
 
 	machine
-	copied     int                   // rows that a COPY has inserted
-	partial    int                   // bytes still to come of a message that is passed on in pieces
-	tainted    bool                  // a statement that was let through may have run on the server connection
-	drawing    bool                  // this transaction's server connection has been told to forget sequences
-	drawn      bool                  // and it has
-	confined   bool                  // this transaction's server connection carries the tenant
-	held       holding               // what the server connection has of the session
-	cleaning   bool                  // DISCARD ALL is under way: what it makes the server report is not the client's
-	statements map[string]*prepared  // by the client's names; "" is the unnamed one
-	portals    map[string]*prepared  // of this transaction
-	ownPortals map[string]*ownPortal // of this transaction, not on the server
-	path       string                // what search_path is set to in this transaction; "" is the role's own
-	settings   map[string]string     // run-time parameters the client set, by lower-case name
-	initial    map[string]string     // those of its start-up packet
-	reported   map[string]string     // ParameterStatus as the client knows it
-	touched    map[string]bool       // parameters set in this transaction
+	copied      int                   // rows that a COPY has inserted
+	partial     int                   // bytes still to come of a message that is passed on in pieces
+	tainted     bool                  // a statement that was let through may have run on the server connection
+	drawing     bool                  // this transaction's server connection has been told to forget sequences
+	drawn       bool                  // and it has
+	confined    bool                  // this transaction's server connection carries the tenant
+	held        holding               // what the server connection has of the session
+	defined     bool                  // operator: this transaction may have changed definitions
+	deallocated bool                  // operator: and its server connection has none of the proxy's statements
+	leftover    uint64                // operator: the number of what it may leave on server connections
+	swallowed   bool                  // a Sync went by during COPY FROM STDIN: the server ignores it
+	cleaning    bool                  // DISCARD ALL is under way: what it makes the server report is not the client's
+	statements  map[string]*prepared  // by the client's names; "" is the unnamed one
+	portals     map[string]*prepared  // of this transaction
+	ownPortals  map[string]*ownPortal // of this transaction, not on the server
+	path        string                // what search_path is set to in this transaction; "" is the role's own
+	settings    map[string]string     // run-time parameters the client set, by lower-case name
+	initial     map[string]string     // those of its start-up packet
+	reported    map[string]string     // ParameterStatus as the client knows it
+	touched     map[string]bool       // parameters set in this transaction
 
 	mu       sync.Mutex
 	conn     *pool.Conn // leased, else nil
@@ -154,6 +159,9 @@ func (s *session) message(ctx context.Context, typ byte, body []byte) error {
 	case 'X':
 		return errGone
 	case 'F':
+		if s.operator {
+			return s.functionCall(ctx, body)
+		}
 		return s.refuseSimple(errNoFastPath)
 	case 'd', 'c', 'f':
 		return nil // left over from a COPY that failed: PostgreSQL ignores them too
@@ -169,14 +177,14 @@ func (s *session) lease(ctx context.Context) error {
 		s.held.kept = false
 		return nil
 	}
-	if s.tenant == nil {
+	if s.tenant == nil && !s.operator {
 		return errTenantUnknown
 	}
 	s.shown.enter(stateWaiting)
-	c, err := s.backend.pool.Acquire(ctx, s.tenant.ID)
+	c, err := s.backend.pool.Acquire(ctx, s.group())
 	s.shown.enter(stateActive)
 	if err != nil {
-		return err
+		return s.unavailable(err)
 	}
 	s.shown.serverPID.Store(c.PID)
 	s.mu.Lock()
@@ -184,6 +192,14 @@ func (s *session) lease(ctx context.Context) error {
 	s.mu.Unlock()
 	s.settle()
 	return nil
+}
+
+// group is whose share of the pool the session takes from.
+func (s *session) group() string {
+	if s.tenant == nil {
+		return s.identity.Login
+	}
+	return s.tenant.ID
 }
 
 // exchange writes what is pending to the server and relays the answers until
@@ -209,6 +225,11 @@ func (s *session) exchange() error {
 	}
 	s.send = s.send[:0]
 	err := s.relay() // even after a failed write: the server may have said why
+	for err == nil && s.copyingIn && writeErr == nil {
+		if err = s.feedCopy(); err == nil {
+			err = s.relay()
+		}
+	}
 	if err != nil && errors.Is(err, errGone) {
 		s.destroy() // also ends a write that is still under way
 	}
@@ -255,7 +276,7 @@ func (s *session) lost(cause error) error {
 // outstandingReady reports whether a ReadyForQuery was due.
 func (s *session) outstandingReady() bool {
 	for i := range s.outstanding {
-		if k := s.outstanding[i].await; k == awaitSync && s.outstanding[i].reply == replyForward || k == awaitQuery {
+		if k := s.outstanding[i].await; k == awaitSync && s.outstanding[i].reply == replyForward || k == awaitQuery || k == awaitFunction {
 			return true
 		}
 	}
@@ -275,6 +296,14 @@ func (s *session) settled() error {
 	if s.conn == nil {
 		clear(s.touched)
 		return nil
+	}
+	if s.deallocated {
+		if err := s.prepareAgain(); err != nil || s.conn == nil {
+			return err
+		}
+	}
+	if s.defined {
+		s.definitionsSettled()
 	}
 	if len(s.touched) > 0 {
 		if err := s.readBack(); err != nil {

@@ -23,20 +23,20 @@ const (
 // group of its own, so that no rollback undoes it.
 func (s *session) settle() {
 	c := s.conn
-	if maps.Equal(c.Settings, s.settings) {
+	left := c.Left != 0 && c.Left != s.leftover // by others: parameters that nobody knows
+	if maps.Equal(c.Settings, s.settings) && !left {
 		return
+	}
+	if left {
+		s.sendUpkeep("RESET ALL")
+		clear(c.Settings)
+		c.Left = 0
 	}
 	for name := range c.Settings {
 		if _, ok := s.settings[name]; ok {
 			continue
 		}
-		s.send = appendParse(s.send, "", "RESET "+quoteName(name), nil)
-		s.send = appendBindText(s.send, "")
-		s.send = appendExecute(s.send, "", 0)
-		s.push(request{await: awaitParse, reply: replySkip, upkeep: true})
-		s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
-		s.push(request{await: awaitExecute, reply: replySkip, upkeep: true})
-		c.Unnamed = nil
+		s.sendUpkeep("RESET " + quoteName(name))
 		delete(c.Settings, name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.settings)) {
@@ -49,6 +49,17 @@ func (s *session) settle() {
 	}
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
+}
+
+// sendUpkeep runs a statement of the proxy's that answers with nothing.
+func (s *session) sendUpkeep(sql string) {
+	s.send = appendParse(s.send, "", sql, nil)
+	s.send = appendBindText(s.send, "")
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitParse, reply: replySkip, upkeep: true})
+	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
+	s.push(request{await: awaitExecute, reply: replySkip, upkeep: true})
+	s.conn.Unnamed = nil
 }
 
 // readBack asks the server for the parameters that the transaction touched: a
@@ -91,6 +102,7 @@ func (s *session) resetSettings() {
 	clear(s.settings)
 	maps.Copy(s.settings, s.initial)
 	s.path = ""
+	s.leftover = lastLeftover.Add(1)
 }
 
 // noteSetting follows what a statement does to parameters.

@@ -131,6 +131,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}
+	if s.operator {
+		pieces[0].statements = s.underServerNames(pieces[0].statements)
+	}
 	for i := range pieces {
 		if err := s.sendPiece(&pieces[i], i < len(pieces)-1); err != nil {
 			return err

@@ -107,9 +107,6 @@ func (g *greeting) greet(ctx context.Context) (func(), error) {
 	if g.in.limit = maxMessage; g.in.buffered() {
 		return nil, fmt.Errorf("%w: bytes before the login was answered", errMalformed)
 	}
-	if identity.Operator {
-		return g.operator(ctx, identity)
-	}
 	return g.session(ctx, identity)
 }
 
@@ -312,9 +309,9 @@ func (g *greeting) Receive(msg pgproto3.FrontendMessage) error {
 	return nil
 }
 
-// session makes the session of a login that tenants confine.
+// session makes the session of a login.
 func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func(), error) {
-	settings, chosen, err := g.settings()
+	settings, chosen, err := g.settings(identity.Operator)
 	if err != nil {
 		return nil, err
 	}
@@ -323,39 +320,35 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		begun:      time.Now(),
 		log:        g.log,
 		untenanted: g.log,
-		machine:    machine{status: 'I'},
+		operator:   identity.Operator,
+		machine:    machine{status: 'I', takesCopy: identity.Operator},
 		statements: make(map[string]*prepared),
 		portals:    make(map[string]*prepared),
 		ownPortals: make(map[string]*ownPortal),
 		settings:   settings,
 		initial:    maps.Clone(settings),
 		touched:    make(map[string]bool),
+		leftover:   lastLeftover.Add(1),
 	}
 	s.countFor(nil)
-	home := identity.Tenants[0]
-	t, err := identity.Choose(chosen)
-	switch {
-	case err == nil:
-		home = t
-		s.setTenant(t)
-	case chosen != "" || !errors.Is(err, auth.ErrNoTenant):
-		return nil, tenantError(err)
+	group := identity.Login
+	if s.operator {
+		s.backend, err = g.operatorBackend(identity)
+	} else {
+		group, err = g.placeTenant(ctx, s, chosen)
 	}
-	at := g.server.placementOf(home)
-	if database := g.database(); database != at.database {
-		return nil, newError("3D000", fmt.Sprintf("database %q does not exist", database), "")
-	}
-	if s.backend, err = g.server.backendAt(ctx, at); err != nil {
-		g.log.Error().Err(err).Msg("backend cannot be opened")
-		return nil, newError("57P03", "the database server is not available", "Try again.")
-	}
-	if s.reported, err = s.backend.greeting(ctx, home.ID); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	if err := s.applyInitial(ctx, home.ID); err != nil {
-		return nil, err
+	if s.reported, err = s.backend.greeting(ctx, group); err != nil {
+		return nil, s.unavailable(err)
 	}
-	s.reported["session_authorization"] = identity.Login
+	if err := s.applyInitial(ctx, group); err != nil {
+		return nil, s.unavailable(err)
+	}
+	if !s.operator {
+		s.reported["session_authorization"] = identity.Login
+	}
 	err = g.welcome(s.reported, func(id uint32, secret []byte) {
 		s.id, s.secret = id, secret
 		g.server.sessions[id] = s
@@ -366,14 +359,43 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 	s.log = s.log.With().Uint32("session", s.id).Logger()
 	s.untenanted = s.untenanted.With().Uint32("session", s.id).Logger()
 	return func() {
-		s.log.Debug().Msg("session begins")
 		defer g.server.unregister(s.id)
+		if s.operator {
+			s.log.Warn().Str("database", s.backend.database).Str("role", s.backend.role).
+				Msg("operator logged in: no tenant confines this session")
+			defer s.log.Warn().Msg("operator logged out")
+		}
+		s.log.Debug().Msg("session begins")
 		if err := s.run(g.server.ctx); err != nil {
 			s.log.Warn().Err(err).Msg("session ended")
 			return
 		}
 		s.log.Debug().Msg("session ended")
 	}, nil
+}
+
+// placeTenant finds the tenant that a session begins with, if one is certain,
+// and the backend of its login's tenants. It returns the group that the first
+// server connection is leased to.
+func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (group string, err error) {
+	home := s.identity.Tenants[0]
+	t, err := s.identity.Choose(chosen)
+	switch {
+	case err == nil:
+		home = t
+		s.setTenant(t)
+	case chosen != "" || !errors.Is(err, auth.ErrNoTenant):
+		return "", tenantError(err)
+	}
+	at := g.server.placementOf(home)
+	if database := g.database(); database != at.database {
+		return "", newError("3D000", fmt.Sprintf("database %q does not exist", database), "")
+	}
+	if s.backend, err = g.server.backendAt(ctx, at); err != nil {
+		g.log.Error().Err(err).Msg("backend cannot be opened")
+		return "", newError("57P03", "the database server is not available", "Try again.")
+	}
+	return home.ID, nil
 }
 
 // database is the one the client names; PostgreSQL's default is the user's name.
@@ -386,7 +408,7 @@ func (g *greeting) database() string {
 
 // settings returns the run-time parameters of the start-up packet, and the
 // tenant that is chosen among them.
-func (g *greeting) settings() (settings map[string]string, tenant string, err error) {
+func (g *greeting) settings(operator bool) (settings map[string]string, tenant string, err error) {
 	all := make(map[string]string)
 	options, err := parseOptions(g.params["options"])
 	if err != nil {
@@ -404,6 +426,9 @@ func (g *greeting) settings() (settings map[string]string, tenant string, err er
 	}
 	tenant = all[tenantParameter]
 	delete(all, tenantParameter)
+	if operator {
+		return all, "", nil
+	}
 	settings = make(map[string]string)
 	for name, value := range all {
 		if err := rewrite.Settable(name, value); err != nil {

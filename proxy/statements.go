@@ -67,5 +67,5 @@ func statementKey(sql string, oids []uint32, version uint64) string {
 
 // shared is the statement that all sessions of the backend share for a text.
 func (b *backend) shared(sql string, oids []uint32) *pool.Statement {
-	return b.statements.get(sql, oids, b.catalog.Snapshot().Version)
+	return b.statements.get(sql, oids, b.definitionsVersion())
 }

@@ -150,15 +150,25 @@ func (s *session) stat() sessionStat {
 func (s *Server) sessionStats() []sessionStat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]sessionStat, 0, len(s.sessions)+len(s.operators))
+	all := make([]sessionStat, 0, len(s.sessions))
 	for _, session := range s.sessions {
 		all = append(all, session.stat())
 	}
-	for _, op := range s.operators {
-		all = append(all, op.stat())
-	}
 	slices.SortFunc(all, func(a, b sessionStat) int { return int(int64(a.id) - int64(b.id)) })
 	return all
+}
+
+// countOperators counts the sessions that no tenant confines.
+func (s *Server) countOperators() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, session := range s.sessions {
+		if session.operator {
+			n++
+		}
+	}
+	return n
 }
 
 // A tenantStat is what a tenant's sessions do, and have done.

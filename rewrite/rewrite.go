@@ -60,6 +60,14 @@ type Statement struct {
 	Temporary bool       // it names temporary tables
 	Sequences SequenceUse
 	Refusal   error // Config.Observe: why it should not be sent; nobody knows what it does
+
+	// Of a Reader alone.
+	Unsure      bool   // what it leaves in the session, only the server can tell
+	Defines     bool   // it may change definitions
+	Prepares    bool   // it is PREPARE; Name is the statement's
+	Executes    string // the prepared statement that it runs; Executing puts another name there
+	Deallocates bool   // it is DEALLOCATE ALL behind or before other statements
+	executed    *executedSite
 }
 
 // Kind says what a statement does to its session and transaction.
