@@ -9,6 +9,7 @@ BENCHTIME ?= 1s
 ORACLE_STATEMENTS ?= 100000
 ORACLE_SEED       ?= $(shell date +%s)
 COPY_MIB  ?= 1024
+CLIENTS   ?= all
 IMAGE     ?= tenantgate:$(VERSION)
 
 # The parser and the race detector are C.
@@ -36,6 +37,11 @@ oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tena
 .PHONY: copy
 copy: postgresql ## COPY of COPY_MIB through the proxy, both ways, with the memory it took
 	COPY_MIB=$(COPY_MIB) go test -timeout 1h -count 1 -v -run TestCopyStreamsThroughLittleMemory ./cmd/tenantgate
+
+.PHONY: clients
+clients: postgresql ## client libraries of other languages, with and without the proxy; CLIENTS=psycopg,jdbc runs these alone
+	.ci/clients
+	CLIENTS="$(CLIENTS)" go test -timeout 2h -count 1 -v -run TestClientsWorkAsWithoutTheProxy ./cmd/tenantgate
 
 .PHONY: demo
 demo: build postgresql ## two tenants on a throw-away PostgreSQL, seen with psql

@@ -100,6 +100,8 @@ func TestTransactionsKeepTheirTenantHoweverTheyBegin(t *testing.T) {
 				{own + "; COMMIT; " + own, own},
 				{"BEGIN", own, "RESET ALL", own, "COMMIT", "RESET ALL", own},
 				{"BEGIN; " + own + "; RESET ALL; " + own, own, "COMMIT"},
+				{own + "; RESET ALL", own},
+				{own + "; CLOSE ALL; UNLISTEN *; RESET ALL; SHOW TimeZone", own, "RESET ALL; COMMIT; " + own},
 				{own + "; BEGIN; " + own, own, "COMMIT"},
 				{"SELECT 1; ROLLBACK; " + own},
 			} {
@@ -112,6 +114,9 @@ func TestTransactionsKeepTheirTenantHoweverTheyBegin(t *testing.T) {
 					}
 				}
 				require.EqualValues(t, 'I', conn.TxStatus(), script)
+			}
+			if enforce != Rewrite { // the tenant goes between the two, which are one transaction
+				require.Equal(t, "0A000", pgtest.Simple(t, conn, "RESET ALL; "+own)[0].Code)
 			}
 		})
 	}

