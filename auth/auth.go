@@ -8,8 +8,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -79,6 +81,7 @@ type Login struct {
 	Operator bool     // confined by no tenant
 	Backend  string   // of an operator
 	URL      string   // of an operator with a server role of its own
+	Console  bool     // of an operator who may have the proxy's console
 }
 
 // String leaves the secrets out.
@@ -104,6 +107,7 @@ type Identity struct {
 	Operator bool
 	Backend  string // of an operator
 	URL      string // of an operator with a server role of its own; holds secrets
+	Console  bool   // may have the proxy's console
 }
 
 // String leaves the secrets out.
@@ -167,6 +171,7 @@ type Exchange interface {
 // goroutine.
 type Authenticator struct {
 	logins      map[string]login
+	tenants     []*Tenant // by id
 	requireCert bool
 	decoy       decoy
 	throttle    *throttle
@@ -207,6 +212,7 @@ func build(cfg Config, secret []byte, t *throttle) (*Authenticator, error) {
 	}
 	a := &Authenticator{
 		logins:      make(map[string]login, len(cfg.Logins)),
+		tenants:     slices.SortedFunc(maps.Values(tenants), func(a, b *Tenant) int { return strings.Compare(a.ID, b.ID) }),
 		requireCert: cfg.RequireClientCert,
 		decoy:       decoy{secret: secret, iterations: DefaultIterations},
 		throttle:    t,
@@ -241,7 +247,10 @@ func (a *Authenticator) newLogin(l Login, tenants map[string]*Tenant) (login, er
 	if !l.Operator && (l.Backend != "" || l.URL != "") {
 		return login{}, errors.New("has a backend and is no operator")
 	}
-	id := &Identity{Login: l.User, Operator: l.Operator, Backend: l.Backend, URL: l.URL}
+	if !l.Operator && l.Console {
+		return login{}, errors.New("has the console and is no operator")
+	}
+	id := &Identity{Login: l.User, Operator: l.Operator, Backend: l.Backend, URL: l.URL, Console: l.Console}
 	for _, name := range l.Tenants {
 		t := tenants[name]
 		if t == nil {
@@ -273,6 +282,10 @@ func (a *Authenticator) newLogin(l Login, tenants map[string]*Tenant) (login, er
 	}
 	return login{identity: id, verifier: &v}, nil
 }
+
+// Tenants returns all tenants, with a login or without, by their ids. They are
+// shared and immutable.
+func (a *Authenticator) Tenants() []*Tenant { return a.tenants }
 
 // Authenticate finds out whether the client is who it says: it sends the SASL
 // messages, reads the answers, and leaves AuthenticationOk or the error to the

@@ -376,6 +376,7 @@ func TestNewRefusesInconsistentLogins(t *testing.T) {
 		`login "u": tenant "acme" does not exist`:                {Logins: []Login{{User: "u", Tenants: []string{"acme"}}}},
 		`login "u": tenant "globex" is listed twice`:             {Tenants: twoTenants, Logins: []Login{{User: "u", Tenants: []string{"globex", "globex"}}}},
 		`login "u": is an operator and has tenants`:              {Tenants: twoTenants, Logins: []Login{{User: "u", Operator: true, Tenants: []string{"acme"}}}},
+		`login "u": has the console and is no operator`:          {Tenants: twoTenants, Logins: []Login{{User: "u", Console: true, Tenants: []string{"acme"}}}},
 		`login "u": has a backend and is no operator`:            {Logins: []Login{{User: "u", Backend: "main"}}},
 		`login "u": salt of the verifier is not base64`:          {Logins: []Login{{User: "u", Password: "SCRAM-SHA-256$4096:???$a:b"}}},
 		`login "u": an MD5 hash, which SCRAM-SHA-256 cannot use`: {Logins: []Login{{User: "u", Password: "md5" + strings.Repeat("0f", 16)}}},

@@ -49,6 +49,28 @@ func TestSuccessEndsTheDelayOfItsPairOnly(t *testing.T) {
 	})
 }
 
+func TestFailuresAndDelaysAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := New(Config{Throttle: Throttle{MaxDelay: 100 * time.Millisecond}})
+		require.NoError(t, err)
+		require.Zero(t, a.Stat())
+		attempt := a.throttle.attempt("u", address)
+		for range 3 {
+			_ = waited(t, attempt)
+			attempt.failed()
+		}
+		require.Equal(t, Stat{Failures: 3, Delayed: 2, Delay: 200 * time.Millisecond}, a.Stat())
+		renewed, err := a.Renew(Config{})
+		require.NoError(t, err)
+		for range 4 {
+			_, err = a.throttle.delay(attempt.pair, time.Now())
+		}
+		require.ErrorIs(t, err, ErrThrottled)
+		require.Positive(t, renewed.Stat().Throttled)
+		require.Equal(t, a.Stat(), renewed.Stat())
+	})
+}
+
 func TestFailuresAreForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		th := newThrottle(Throttle{Forget: time.Minute})

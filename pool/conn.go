@@ -27,6 +27,7 @@ type Conn struct {
 	secret    []byte
 	server    *pgconn.Config
 	holder    *group
+	opened    time.Time
 	idleSince time.Time
 	dies      time.Time
 }

@@ -43,6 +43,7 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 		Buffer:     make([]byte, bufferSize),
 		secret:     hijacked.SecretKey,
 		server:     hijacked.Config,
+		opened:     time.Now(),
 		dies:       time.Now().Add(life),
 	}, nil
 }

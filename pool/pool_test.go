@@ -58,6 +58,29 @@ func TestReleasedConnIsLentAgain(t *testing.T) {
 	require.EqualValues(t, 1, p.Stat().Dialed)
 }
 
+func TestPoolTellsWhoHasWhichConn(t *testing.T) {
+	p := open(t, Config{Size: 3})
+	began := time.Now()
+	first, second := acquire(t, p, "a"), acquire(t, p, "b")
+	p.Release(second)
+	conns := p.Conns()
+	require.Len(t, conns, 2)
+	for _, c := range conns {
+		require.WithinRange(t, c.Opened, began, time.Now())
+		switch c.PID {
+		case first.PID:
+			require.True(t, c.Leased)
+			require.Equal(t, "a", c.Group)
+		case second.PID:
+			require.False(t, c.Leased)
+			require.Empty(t, c.Group)
+		default:
+			t.Fatalf("process %d is not ours", c.PID)
+		}
+	}
+	p.Release(first)
+}
+
 func TestDestroyedConnIsReplaced(t *testing.T) {
 	p := open(t, Config{Size: 1})
 	first := acquire(t, p, "a")

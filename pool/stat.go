@@ -1,6 +1,10 @@
 package pool
 
-import "time"
+import (
+	"cmp"
+	"slices"
+	"time"
+)
 
 // A Stat is a snapshot of a pool's counters.
 type Stat struct {
@@ -35,4 +39,27 @@ func (p *Pool) Stat() Stat {
 	s.Idle, s.Leased, s.Dialing = len(p.idle), len(p.leased), p.dialing
 	s.Waiting = p.waiting.len()
 	return s
+}
+
+// A ConnStat is one server connection as it is now.
+type ConnStat struct {
+	PID    uint32
+	Opened time.Time
+	Leased bool
+	Group  string // that has it; empty if none
+}
+
+// Conns tells of all server connections that are open, by their process ids.
+func (p *Pool) Conns() []ConnStat {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	conns := make([]ConnStat, 0, len(p.idle)+len(p.leased))
+	for _, c := range p.idle {
+		conns = append(conns, ConnStat{PID: c.PID, Opened: c.opened})
+	}
+	for c := range p.leased {
+		conns = append(conns, ConnStat{PID: c.PID, Opened: c.opened, Leased: true, Group: c.holder.name})
+	}
+	slices.SortFunc(conns, func(a, b ConnStat) int { return cmp.Compare(a.PID, b.PID) })
+	return conns
 }

@@ -10,7 +10,8 @@ import (
 const readyTimeout = 3 * time.Second
 
 // HTTP answers the probes of an orchestrator: /healthz while the process runs,
-// /readyz while clients can be served. /metrics is for Prometheus.
+// /readyz while clients can be served. /metrics is for
+// Prometheus, and / for people.
 func (s *Server) HTTP() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
@@ -27,6 +28,7 @@ func (s *Server) HTTP() http.Handler {
 		writeText(w, http.StatusOK, "ready\n")
 	})
 	mux.Handle("GET /metrics", s.metrics())
+	mux.HandleFunc("GET /{$}", s.status)
 	return mux
 }
 

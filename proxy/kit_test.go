@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,6 +54,7 @@ func open(t testing.TB, c *clinic.Clinic, enforce Enforcement, change func(*Conf
 	logins.Logins = append(logins.Logins,
 		auth.Login{User: "gone", Password: password, Tenants: []string{"gone"}},
 		auth.Login{User: "ops", Password: password, Operator: true, Backend: "main"},
+		auth.Login{User: "watcher", Password: password, Operator: true, Backend: "main", Console: true},
 	)
 	if len(c.Keys) > 1 {
 		logins.Logins = append(logins.Logins, auth.Login{User: "both", Password: password, Tenants: []string{"tenant1", "tenant2"}})
@@ -102,6 +104,11 @@ func (g *gate) url(login string, params ...string) string {
 	}
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(login, password), Host: g.addr, Path: g.database, RawQuery: query}
 	return u.String()
+}
+
+// console is the connection string of the proxy's console.
+func (g *gate) console() string {
+	return strings.Replace(g.url("watcher"), "/"+g.database+"?", "/"+consoleDatabase+"?", 1)
 }
 
 // tenant returns a connection as the tenant with that key.

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"maps"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -136,20 +135,22 @@ const (
 	ofOperators = "operators"
 )
 
+// rows tells whose rows a backend's server connections see.
+func (b *backend) rows() string {
+	switch {
+	case b.operator:
+		return ofOperators
+	case b.alone:
+		return ofOne
+	default:
+		return ofMany
+	}
+}
+
 func (to sink) putPools(s *Server) {
-	s.mu.Lock()
-	backends := maps.Clone(s.backends)
-	s.mu.Unlock()
 	sums := make(map[[3]string]pool.Stat) // operators may reach a database in several ways
-	for at, b := range backends {
-		rows := ofMany
-		switch {
-		case at.operator:
-			rows = ofOperators
-		case at.alone:
-			rows = ofOne
-		}
-		key := [3]string{b.name, at.database, rows}
+	for _, b := range s.openBackends() {
+		key := [3]string{b.name, b.database, b.rows()}
 		sums[key] = sums[key].Plus(b.pool.Stat())
 	}
 	for key, stat := range sums {

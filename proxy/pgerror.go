@@ -27,6 +27,7 @@ func newError(code, message, hint string) *Error {
 
 var (
 	errDraining      = newError("57P01", "terminating connection due to administrator command", "The proxy is shutting down. Connect again.")
+	errKilled        = newError("57P01", "terminating connection due to administrator command", "An operator has ended this session.")
 	errAborted       = newError("25P02", "current transaction is aborted, commands ignored until end of transaction block", "")
 	errServerLost    = newError("08006", "server connection lost", "Whether the statement took effect is unknown. The session goes on; run-time parameters and prepared statements are kept.")
 	errNoFastPath    = newError("0A000", "function calls by message are not supported under tenant isolation", "Call the function in a SELECT.")

@@ -45,11 +45,17 @@ type Config struct {
 	Operators    pool.Config   // a pattern for the pools of operators with a URL of their own; its Server is not used
 	CacheBytes   int64         // of rewritten statements; 0 means a default
 	Log          zerolog.Logger
-	Version      string // of the program, for metrics and console
+	Version      string    // of the program, for metrics and console
+	Shown        []Setting // what the console shows as the configuration
 
 	// Examine is asked about each database before it is used. An error keeps
 	// clients out, and is asked for again when the next one comes. nil: none is.
 	Examine func(context.Context, Database) error
+}
+
+// A Setting is one key of the configuration, with a value that holds no secret.
+type Setting struct {
+	Key, Value string
 }
 
 // A Database is one that server connections go to.
@@ -82,6 +88,7 @@ type Server struct {
 	closing   bool
 	listeners map[net.Listener]struct{}
 	sessions  map[uint32]*session
+	consoles  map[uint32]*console
 	lastID    uint32
 	clients   sync.WaitGroup
 	backends  map[placement]*backend
@@ -146,6 +153,7 @@ func New(cfg Config) (*Server, error) {
 		logins:    make(chan struct{}, cfg.MaxLogins),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[uint32]*session),
+		consoles:  make(map[uint32]*console),
 		backends:  make(map[placement]*backend),
 		tallies:   make(map[string]*tally),
 		refused:   refusedLogins{codes: make(tallied)},
@@ -212,6 +220,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	for _, session := range s.sessions {
 		session.drain()
+	}
+	for _, c := range s.consoles {
+		c.end(errDraining)
 	}
 	s.mu.Unlock()
 	gone := make(chan struct{})
@@ -349,7 +360,6 @@ func (s *Server) serve(conn net.Conn) {
 	if err != nil {
 		_ = conn.Close()
 		if !quietEnd(err) {
-			s.refused.add(err)
 			log.Info().Err(err).Msg("login failed")
 		}
 		return
@@ -379,7 +389,8 @@ func (s *Server) register(add func(id uint32)) bool {
 	for {
 		s.lastID = (s.lastID + 1) & 0x7fffffff
 		_, session := s.sessions[s.lastID]
-		if s.lastID != 0 && !session {
+		_, console := s.consoles[s.lastID]
+		if s.lastID != 0 && !session && !console {
 			add(s.lastID)
 			return true
 		}
@@ -393,4 +404,5 @@ func (s *Server) unregister(id uint32) {
 		session.tally.leave(session.counts)
 	}
 	delete(s.sessions, id)
+	delete(s.consoles, id)
 }

@@ -108,6 +108,9 @@ func (s *session) run(ctx context.Context) error {
 // next waits for the client's next message. Between transactions a draining
 // proxy ends the wait.
 func (s *session) next() (typ byte, body []byte, err error) {
+	if s.shown.killed.Load() {
+		return 0, nil, errKilled
+	}
 	if s.in.buffered() {
 		if s.between() && s.isDraining() {
 			return 0, nil, errDraining
@@ -335,6 +338,10 @@ func (s *session) release() {
 	s.mu.Unlock()
 	s.shown.release()
 	s.held.forget()
+	if s.shown.killed.Load() {
+		s.backend.pool.Destroy(c) // it has a deadline
+		return
+	}
 	s.backend.pool.Release(c)
 }
 
@@ -369,6 +376,8 @@ func (s *session) parting(err error) error {
 	switch {
 	case errors.Is(err, errGone), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil
+	case errors.Is(err, os.ErrDeadlineExceeded) && s.shown.killed.Load():
+		err = errKilled
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errDraining
 	}
@@ -377,7 +386,7 @@ func (s *session) parting(err error) error {
 		_ = s.client.SetWriteDeadline(time.Now().Add(time.Second))
 		s.emitError("FATAL", err)
 		_ = s.flush()
-		if errors.Is(err, errDraining) {
+		if errors.Is(err, errDraining) || errors.Is(err, errKilled) {
 			return nil
 		}
 	}

@@ -43,8 +43,9 @@ type greeting struct {
 	log      zerolog.Logger
 	cert     []byte // ours, once TLS is up
 	clientCN string
-	version  uint32            // negotiated
-	params   map[string]string // of the start-up packet
+	version  uint32                   // negotiated
+	params   map[string]string        // of the start-up packet
+	notice   *pgproto3.NoticeResponse // told at the end of the greeting; nil: none
 }
 
 // start greets a client. It returns what serves it from then on, or nil for
@@ -57,6 +58,9 @@ func (s *Server) start(ctx context.Context, conn net.Conn, log zerolog.Logger) (
 	defer stop()
 	served, err = g.greet(ctx)
 	if err != nil {
+		if !quietEnd(err) {
+			s.refused.add(err)
+		}
 		_ = g.conn.SetWriteDeadline(time.Now().Add(time.Second))
 		g.fatal(err)
 		return nil, err
@@ -106,6 +110,9 @@ func (g *greeting) greet(ctx context.Context) (func(), error) {
 	}
 	if g.in.limit = maxMessage; g.in.buffered() {
 		return nil, fmt.Errorf("%w: bytes before the login was answered", errMalformed)
+	}
+	if identity.Console && g.database() == consoleDatabase {
+		return g.console(identity)
 	}
 	return g.session(ctx, identity)
 }
@@ -553,6 +560,9 @@ func (g *greeting) welcome(reported map[string]string, add func(id uint32, secre
 	}
 	if err == nil {
 		out, err = (&pgproto3.BackendKeyData{ProcessID: id, SecretKey: secret}).Encode(out)
+	}
+	if err == nil && g.notice != nil {
+		out, err = g.notice.Encode(out)
 	}
 	if err == nil {
 		_, err = g.conn.Write(appendReady(out, 'I'))

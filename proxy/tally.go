@@ -111,6 +111,14 @@ func (t tallied) add(kind refusalKind) {
 	t[kind]++
 }
 
+func (t tallied) total() int64 {
+	var n int64
+	for _, count := range t {
+		n += count
+	}
+	return n
+}
+
 // leave takes over what a session has counted that ends, or changes its tenant.
 func (t *tally) leave(c *counts) {
 	t.mu.Lock()

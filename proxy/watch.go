@@ -70,6 +70,7 @@ func (s *session) resting() state {
 // guards it: a cancel request may hold the session's for seconds.
 type shown struct {
 	state, pinned, serverPID atomic.Uint32
+	killed                   atomic.Bool  // an operator ends it
 	pinnedAt                 atomic.Int64 // Unix time in nanoseconds
 }
 
@@ -121,7 +122,9 @@ func (s *session) countFor(t *auth.Tenant) {
 type sessionStat struct {
 	id            uint32
 	login, tenant string
-	backend       *backend
+	operator      bool
+	backend       string
+	database      string
 	address       string
 	encrypted     bool
 	state         string
@@ -135,7 +138,7 @@ type sessionStat struct {
 func (s *session) stat() sessionStat {
 	_, encrypted := s.client.(*tls.Conn)
 	stat := sessionStat{
-		id: s.id, login: s.identity.Login, backend: s.backend, address: s.client.RemoteAddr().String(), encrypted: encrypted,
+		id: s.id, login: s.identity.Login, operator: s.identity.Operator, backend: s.backend.name, database: s.backend.database, address: s.client.RemoteAddr().String(), encrypted: encrypted,
 		state: state(s.shown.state.Load()).String(), begun: s.begun,
 		pinned: pinReason(s.shown.pinned.Load()), pinnedAt: time.Unix(0, s.shown.pinnedAt.Load()),
 		serverPID: s.shown.serverPID.Load(),
@@ -150,9 +153,12 @@ func (s *session) stat() sessionStat {
 func (s *Server) sessionStats() []sessionStat {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]sessionStat, 0, len(s.sessions))
+	all := make([]sessionStat, 0, len(s.sessions)+len(s.consoles))
 	for _, session := range s.sessions {
 		all = append(all, session.stat())
+	}
+	for _, c := range s.consoles {
+		all = append(all, c.stat())
 	}
 	slices.SortFunc(all, func(a, b sessionStat) int { return int(int64(a.id) - int64(b.id)) })
 	return all
@@ -201,6 +207,15 @@ func (s *Server) tenantStats() map[string]*tenantStat {
 		}
 	}
 	return all
+}
+
+// all is how many sessions there are.
+func (t *tenantStat) all() int {
+	n := 0
+	for _, sessions := range t.sessions {
+		n += sessions
+	}
+	return n
 }
 
 func (t *tally) stat() *tenantStat {

@@ -138,6 +138,7 @@ type Login struct {
 	Operator bool
 	Backend  string // of an operator without URL
 	URL      Secret // of an operator with a server role of its own
+	Console  bool   // of an operator: the proxy's console, as database tenantgate
 }
 
 // Auth returns what auth.New needs.
@@ -149,7 +150,7 @@ func (c *Config) Auth() auth.Config {
 	for _, l := range c.Logins {
 		cfg.Logins = append(cfg.Logins, auth.Login{
 			User: l.User, Password: l.Password.Reveal(), Tenants: l.Tenants,
-			Operator: l.Operator, Backend: l.Backend, URL: l.URL.Reveal(),
+			Operator: l.Operator, Backend: l.Backend, URL: l.URL.Reveal(), Console: l.Console,
 		})
 	}
 	return cfg

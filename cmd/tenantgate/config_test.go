@@ -174,7 +174,6 @@ var unavailableExamples = map[string]string{
 	"registry":         "registry: {backend: only, schema: tenantgate}",
 	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
 	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
-	"logins[].console": "logins: [{user: ops, password: p, operator: true, console: true}]",
 }
 
 func TestWhatIsNotAvailableIsRefused(t *testing.T) {

@@ -89,6 +89,9 @@ func (r *configReader) checkLogins() {
 		if !l.broken && !l.hasTenants {
 			l.at.problem("login %q needs the key \"tenant\", \"tenants\" or \"operator\"", l.User)
 		}
+		if l.Console {
+			l.console.problem("login %q may not have the console; allowed: with operator: true", l.User)
+		}
 		if l.backend != l.at || l.url != l.at {
 			l.at.problem("login %q has a backend or url of its own; allowed: with operator: true", l.User)
 		}

@@ -66,7 +66,7 @@ func (r *configReader) readLogins(v value) {
 
 func (r *configReader) login(v value) {
 	before := len(v.doc.problems)
-	l := loginAt{Login: &Login{}, at: v, user: v, backend: v, url: v}
+	l := loginAt{Login: &Login{}, at: v, user: v, backend: v, url: v, console: v}
 	addTenant := func(v value) {
 		text, ok := v.name()
 		if !ok {
@@ -115,7 +115,10 @@ func (r *configReader) login(v value) {
 			l.url = v
 			l.URL, _ = readURL(v)
 		}},
-		field{"console", false, func(v value) { v.boolean() }},
+		field{"console", false, func(v value) {
+			l.console = v
+			l.Console, _ = v.boolean()
+		}},
 	)
 	l.broken = len(v.doc.problems) > before
 	r.logins = append(r.logins, l)

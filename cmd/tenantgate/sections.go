@@ -43,10 +43,10 @@ type tenantAt struct {
 
 type loginAt struct {
 	*Login
-	at, user, backend, url  value
-	tenants                 []value // of Login.Tenants, each
-	hasTenants, hasPassword bool
-	broken                  bool // as a tenant's
+	at, user, backend, url, console value
+	tenants                         []value // of Login.Tenants, each
+	hasTenants, hasPassword         bool
+	broken                          bool // as a tenant's
 }
 
 // parseConfig reads and checks a file's content. The error is a *ConfigError.

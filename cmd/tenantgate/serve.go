@@ -150,6 +150,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
 		Version:    versionOf(version, build).Version,
+		Shown:      cfg.shown(),
 		Examine:    examine,
 	})
 }
