@@ -20,6 +20,8 @@ type Conn struct {
 	Settings   map[string]string // run-time parameters set at session level, by lower-case name
 	Statements *Statements       // prepared statements that the server has
 	Left       uint64            // not 0: run-time parameters that nobody knows may be set, by whoever has this number
+	User       uint64            // the number of whoever has had it last
+	Drew       bool              // it may hold numbers of sequences, of that user's
 	Unnamed    *Statement        // what the server's unnamed statement holds; nil if unknown
 	Buffer     []byte            // bytes read from Net; Buffer[Start:End] are not consumed yet
 	Start, End int

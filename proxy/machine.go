@@ -51,6 +51,7 @@ type request struct {
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
 	columns  *prepared // awaitDescribe: whose columns are described
+	reset    bool      // awaitSetting: the parameter was reset last
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
 	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	forgets  bool      // awaitExecute: the server forgets sequences

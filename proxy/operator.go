@@ -154,6 +154,7 @@ func (s *session) underServerNames(statements []rewrite.Statement) []rewrite.Sta
 func (s *session) noteUnsure(st *rewrite.Statement) {
 	s.held.unsettled = s.held.unsettled || st.Unsure
 	s.defined = s.defined || st.Defines
+	s.conn.Drew = s.conn.Drew || st.Draws
 	if st.Deallocates {
 		s.deallocated = true
 		s.forgetStatements()

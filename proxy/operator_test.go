@@ -186,6 +186,49 @@ func TestOperatorsPreparedStatementsLiveAcrossServerConnections(t *testing.T) {
 	require.Empty(t, run(b, "w2", ""))
 }
 
+func TestOperatorsNeverGetAnotherSessionsNumbers(t *testing.T) {
+	g, _ := openOperators(t, 1)
+	a, b := pgtest.Connect(t, g.url(owner)), pgtest.Connect(t, g.url(owner))
+	pgtest.Must(t, a, "CREATE TABLE numbered (id serial, t text)")
+	pgtest.Must(t, a, "INSERT INTO numbered (t) VALUES ('a')")
+	require.Equal(t, [][]string{{"1"}}, pgtest.Must(t, a, "SELECT lastval()"))
+	require.Equal(t, "55000", pgtest.Simple(t, b, "SELECT lastval()")[0].Code)
+	require.Equal(t, "55000", pgtest.Simple(t, a, "SELECT currval('numbered_id_seq')")[0].Code)
+	pgtest.Must(t, b, "BEGIN")
+	pgtest.Must(t, b, "WITH i AS (INSERT INTO numbered (t) VALUES ('b') RETURNING id) SELECT id FROM i")
+	require.Equal(t, [][]string{{"2"}}, pgtest.Must(t, b, "SELECT lastval()"))
+	pgtest.Must(t, b, "COMMIT")
+	require.Equal(t, "55000", pgtest.Simple(t, a, "SELECT lastval()")[0].Code)
+}
+
+func TestResetGoesBackToTheStartUpPacket(t *testing.T) {
+	g, _ := openOperators(t, 1)
+	for _, login := range []string{owner, "tenant1"} {
+		g := *g
+		if login == "tenant1" {
+			g.database = clinicDatabase(t, &g)
+		}
+		a, b := pgtest.Connect(t, g.url(login, "options=-c%20DateStyle%3DGerman", "application_name=app")), pgtest.Connect(t, g.url(login))
+		show := func(conn *pgconn.PgConn) string {
+			return pgtest.Must(t, conn, "SHOW DateStyle")[0][0] + " " + pgtest.Must(t, conn, "SHOW application_name")[0][0]
+		}
+		require.Equal(t, "German, DMY app", show(a))
+		pgtest.Must(t, a, "SET DateStyle = 'SQL'")
+		require.Equal(t, "SQL, DMY app", show(a))
+		pgtest.Must(t, a, "BEGIN")
+		pgtest.Must(t, a, "RESET DateStyle")
+		pgtest.Must(t, a, "ROLLBACK")
+		require.Equal(t, "SQL, DMY app", show(a))
+		pgtest.Must(t, a, "SET DateStyle TO DEFAULT")
+		require.Equal(t, "German, DMY app", show(a))
+		require.Equal(t, "German, DMY", a.ParameterStatus("DateStyle"))
+		pgtest.Must(t, a, "SET DateStyle = 'SQL'; SET application_name = 'other'")
+		pgtest.Must(t, a, "RESET ALL")
+		require.Equal(t, "German, DMY app", show(a))
+		require.Equal(t, "ISO, MDY ", show(b))
+	}
+}
+
 func TestOperatorsCopyThrough(t *testing.T) {
 	g, _ := openOperators(t, 1)
 	conn, other := pgtest.Connect(t, g.url(owner)), pgtest.Connect(t, g.url(owner))

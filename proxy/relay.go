@@ -215,11 +215,7 @@ func (s *session) ownRow(req request, body []byte) error {
 		}
 		return s.held.take(value)
 	case req.await == awaitSetting:
-		s.settings[req.value] = value
-		s.conn.Settings[req.value] = value
-		if req.value == searchPath {
-			s.path = value
-		}
+		s.takeSetting(req.value, value, req.reset)
 	}
 	return nil
 }

@@ -75,7 +75,7 @@ type session struct {
 	settings    map[string]string     // run-time parameters the client set, by lower-case name
 	initial     map[string]string     // those of its start-up packet
 	reported    map[string]string     // ParameterStatus as the client knows it
-	touched     map[string]bool       // parameters set in this transaction
+	touched     map[string]bool       // parameters set in this transaction, and whether they were reset last
 
 	mu       sync.Mutex
 	conn     *pool.Conn // leased, else nil

@@ -24,8 +24,14 @@ const (
 func (s *session) settle() {
 	c := s.conn
 	left := c.Left != 0 && c.Left != s.leftover // by others: parameters that nobody knows
-	if maps.Equal(c.Settings, s.settings) && !left {
+	drawn := c.Drew && c.User != s.leftover     // by others: currval and lastval would tell
+	c.User = s.leftover
+	if maps.Equal(c.Settings, s.settings) && !left && !drawn {
 		return
+	}
+	if drawn {
+		s.sendUpkeep("DISCARD SEQUENCES")
+		c.Drew = false
 	}
 	if left {
 		s.sendUpkeep("RESET ALL")
@@ -65,13 +71,32 @@ func (s *session) sendUpkeep(sql string) {
 // readBack asks the server for the parameters that the transaction touched: a
 // rollback may have undone them, and the server writes values its own way.
 func (s *session) readBack() error {
-	for name := range s.touched {
+	for name, reset := range s.touched {
 		s.askSetting(showStatement, name)
+		s.outstanding[len(s.outstanding)-1].reset = reset
 	}
 	clear(s.touched)
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
+	if err := s.exchange(); err != nil || s.conn == nil || maps.Equal(s.conn.Settings, s.settings) {
+		return err
+	}
+	s.settle() // what was reset is what the client asked for when it connected
 	return s.exchange()
+}
+
+// takeSetting takes note of the value that a parameter has on the server
+// connection. reset says that it was reset last: if that has come to pass, the
+// client's value is that of its start-up packet.
+func (s *session) takeSetting(name, value string, reset bool) {
+	s.conn.Settings[name] = value
+	if initial, ok := s.initial[name]; ok && reset && value != s.settings[name] {
+		value = initial
+	}
+	s.settings[name] = value
+	if name == searchPath {
+		s.path = value
+	}
 }
 
 // askSetting runs one of the proxy's statements that answers with the value of
@@ -83,17 +108,18 @@ func (s *session) askSetting(statement, name string, value ...string) {
 	s.push(request{await: awaitSetting, reply: replySkip, value: name, upkeep: true})
 }
 
-// touch notes that a statement may change a parameter; "" is all that are set.
-func (s *session) touch(name string) {
+// touch notes that a statement may change a parameter, or reset it; "" is all
+// that are set.
+func (s *session) touch(name string, reset bool) {
 	switch {
 	case name == "":
 		for known := range s.settings {
-			s.touched[known] = true
+			s.touched[known] = reset
 		}
 	case strings.HasPrefix(name, "transaction_"):
 		// of one transaction: nothing to remember
 	default:
-		s.touched[name] = true
+		s.touched[name] = reset
 	}
 }
 
@@ -107,7 +133,7 @@ func (s *session) resetSettings() {
 
 // noteSetting follows what a statement does to parameters.
 func (s *session) noteSetting(st *rewrite.Statement) {
-	s.touch(st.Name)
+	s.touch(st.Name, st.Kind == rewrite.KindReset)
 	if resetsAll(st) {
 		s.confined, s.path = false, ""
 	}

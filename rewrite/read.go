@@ -86,7 +86,7 @@ func effects(n *pg_query.Node, alone bool) Statement {
 		*pg_query.Node_MergeStmt, *pg_query.Node_CopyStmt, *pg_query.Node_ExplainStmt, *pg_query.Node_DeclareCursorStmt:
 		hold := holdOf(n) != 0
 		s.Executes = executes(n)
-		s.Unsure, s.Defines = hold || s.Executes != "" || callsUnknown(n), hold && n.GetDeclareCursorStmt() == nil
+		s.Unsure, s.Defines = hold || s.Executes != "" || calls(n, unknown), hold && n.GetDeclareCursorStmt() == nil
 	case *pg_query.Node_FetchStmt, *pg_query.Node_LockStmt, *pg_query.Node_TruncateStmt, *pg_query.Node_ConstraintsSetStmt,
 		*pg_query.Node_VacuumStmt, *pg_query.Node_ClusterStmt, *pg_query.Node_ReindexStmt, *pg_query.Node_CheckPointStmt,
 		*pg_query.Node_NotifyStmt:
@@ -119,6 +119,13 @@ func effects(n *pg_query.Node, alone bool) Statement {
 	default: // definitions, DO, CALL, and whatever comes
 		s.Unsure, s.Defines = true, true
 	}
+	switch n.GetNode().(type) {
+	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt, *pg_query.Node_CopyStmt:
+		s.Draws = true
+	default:
+		s.Draws = s.Unsure || calls(n, func(f *pg_query.FuncCall) bool { return functionName(f) == "nextval" }) ||
+			modifies(n)
+	}
 	return s
 }
 
@@ -136,8 +143,11 @@ func readSet(s *Statement, v *pg_query.VariableSetStmt) {
 			s.Unsure = true
 		}
 	default:
-		if s.Kind, s.Name, s.Value = KindSet, name, ""; name == "role" || name == "session_authorization" {
+		switch s.Kind, s.Name = KindSet, name; {
+		case name == "role" || name == "session_authorization":
 			s.Kind, s.Name, s.Unsure = KindQuery, "", true
+		case !v.IsLocal && v.Kind != pg_query.VariableSetKind_VAR_SET_VALUE && v.Kind != pg_query.VariableSetKind_VAR_SET_CURRENT:
+			s.Kind = KindReset
 		}
 	}
 }
@@ -156,31 +166,45 @@ func executes(n *pg_query.Node) string {
 	}
 }
 
-// callsUnknown reports whether a statement calls a function that may do
-// something to its session: one that is not known to be harmless.
-func callsUnknown(n *pg_query.Node) bool {
-	unknown := false
-	var visit func(m protoreflect.Message)
-	visit = func(m protoreflect.Message) {
-		if f, ok := m.Interface().(*pg_query.FuncCall); ok && !harmless(f) {
-			unknown = true
+// calls reports whether a statement calls a function that is one of those.
+func calls(n *pg_query.Node, those func(*pg_query.FuncCall) bool) bool {
+	return anywhere(n.ProtoReflect(), func(m protoreflect.ProtoMessage) bool {
+		f, ok := m.(*pg_query.FuncCall)
+		return ok && those(f)
+	})
+}
+
+// modifies reports whether a statement holds another that writes.
+func modifies(n *pg_query.Node) bool {
+	return anywhere(n.ProtoReflect(), func(m protoreflect.ProtoMessage) bool {
+		switch m.(type) {
+		case *pg_query.InsertStmt, *pg_query.UpdateStmt, *pg_query.DeleteStmt, *pg_query.MergeStmt:
+			return true
+		default:
+			return false
 		}
-		m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
-			if field.Message() == nil {
-				return true
-			}
-			if field.IsList() {
-				for i := 0; i < v.List().Len() && !unknown; i++ {
-					visit(v.List().Get(i).Message())
-				}
-			} else {
-				visit(v.Message())
-			}
-			return !unknown
-		})
+	})
+}
+
+// anywhere reports whether found holds for m or for anything in it.
+func anywhere(m protoreflect.Message, found func(protoreflect.ProtoMessage) bool) bool {
+	if found(m.Interface()) {
+		return true
 	}
-	visit(n.ProtoReflect())
-	return unknown
+	within := false
+	m.Range(func(field protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case field.Message() == nil:
+		case field.IsList():
+			for i := 0; i < v.List().Len() && !within; i++ {
+				within = anywhere(v.List().Get(i).Message(), found)
+			}
+		default:
+			within = anywhere(v.Message(), found)
+		}
+		return !within
+	})
+	return within
 }
 
 // quietFunctions are refused to tenants, or not at any place, but leave nothing
@@ -191,17 +215,21 @@ var quietFunctions = map[string]bool{
 	"pg_try_advisory_xact_lock": true, "pg_try_advisory_xact_lock_shared": true,
 }
 
-func harmless(f *pg_query.FuncCall) bool {
+// functionName is the name of one of PostgreSQL's own functions; "" if it is
+// another's.
+func functionName(f *pg_query.FuncCall) string {
 	names, ok := nameParts(f.Funcname)
 	if !ok || len(names) > 2 || len(names) == 2 && names[0] != schemaCatalog {
-		return false
+		return ""
 	}
-	name := names[len(names)-1]
-	if quietFunctions[name] {
-		return true
-	}
+	return names[len(names)-1]
+}
+
+// unknown reports whether a function may do something to its session.
+func unknown(f *pg_query.FuncCall) bool {
+	name := functionName(f)
 	_, allowed := builtins.allowed[name]
-	return allowed
+	return !allowed && !quietFunctions[name]
 }
 
 // An executedSite is where a text has the name of the statement it executes.

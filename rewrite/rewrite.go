@@ -64,6 +64,7 @@ type Statement struct {
 	// Of a Reader alone.
 	Unsure      bool   // what it leaves in the session, only the server can tell
 	Defines     bool   // it may change definitions
+	Draws       bool   // it may take numbers of sequences
 	Prepares    bool   // it is PREPARE; Name is the statement's
 	Executes    string // the prepared statement that it runs; Executing puts another name there
 	Deallocates bool   // it is DEALLOCATE ALL behind or before other statements
