@@ -2,6 +2,7 @@ package pool
 
 import (
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -32,6 +33,17 @@ type Conn struct {
 	opened    time.Time
 	idleSince time.Time
 	dies      time.Time
+
+	raw       syscall.RawConn // nil: nothing can be seen
+	encrypted bool            // raw is below TLS
+	peek      func(fd uintptr)
+	peeked    [1]byte
+	silent    bool
+	request   []byte // not written yet
+	turn      func(fd uintptr) bool
+	into      []byte // what the turn reads into
+	got       int    // and has read
+	turnErr   error
 }
 
 // Fill reads more bytes from the server behind those not yet consumed. The
@@ -52,7 +64,7 @@ func (c *Conn) Fill() error {
 			c.Buffer = grown
 		}
 	}
-	n, err := c.Net.Read(c.Buffer[c.End:])
+	n, err := c.read(c.Buffer[c.End:])
 	c.End += n
 	if n > 0 {
 		return nil
@@ -78,8 +90,9 @@ func (c *Conn) Discarded() {
 // has not closed the connection.
 func (c *Conn) Quiet() bool { return !c.buffered() && c.quiet() }
 
-// buffered reports whether the server sent something nobody has consumed.
-func (c *Conn) buffered() bool { return c.Start != c.End }
+// buffered reports whether the server sent something nobody has consumed, or is
+// to be sent something that nobody has written.
+func (c *Conn) buffered() bool { return c.Start != c.End || len(c.request) > 0 }
 
 func (c *Conn) expired(now time.Time) bool { return now.After(c.dies) }
 

@@ -34,7 +34,7 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 		return nil, fmt.Errorf("new server connection is in transaction status %q", hijacked.TxStatus)
 	}
 	life := cfg.MaxLifetime - rand.N(cfg.MaxLifetime/10+1) // #nosec G404 -- jitter is no secret
-	return &Conn{
+	c := &Conn{
 		Net:        hijacked.Conn,
 		PID:        hijacked.PID,
 		Reported:   maps.Clone(hijacked.ParameterStatuses),
@@ -45,7 +45,12 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 		server:     hijacked.Config,
 		opened:     time.Now(),
 		dies:       time.Now().Add(life),
-	}, nil
+	}
+	if err := c.watch(); err != nil {
+		_ = c.Net.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 // hopeless reports whether trying again cannot help soon: the server answered

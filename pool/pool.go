@@ -75,6 +75,7 @@ type Pool struct {
 	leased  map[*Conn]struct{}
 	dialing int
 	groups  map[string]*group
+	spare   *group // to be used again; nil if there is none
 	waiting queue
 	failure error         // of the last dial, nil after a success
 	backoff time.Duration // before the next dial; 0 while dials succeed
@@ -134,7 +135,7 @@ func (p *Pool) Acquire(ctx context.Context, groupName string) (*Conn, error) {
 			return c, nil
 		}
 	}
-	w := &waiter{ready: make(chan delivery, 1)}
+	w := newWaiter(p.cfg.AcquireTimeout)
 	p.waiting.push(g, w)
 	p.dialForWaiters()
 	p.mu.Unlock()
@@ -143,8 +144,7 @@ func (p *Pool) Acquire(ctx context.Context, groupName string) (*Conn, error) {
 
 // await blocks until w is served, its time is up or ctx ends.
 func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
-	timer := time.NewTimer(p.cfg.AcquireTimeout)
-	defer timer.Stop()
+	defer w.free()
 	start := time.Now()
 	var err error
 	select {
@@ -153,7 +153,7 @@ func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
 		p.stat.WaitTime += time.Since(start)
 		p.mu.Unlock()
 		return d.conn, d.err
-	case <-timer.C:
+	case <-w.timer.C:
 		err = ErrTimeout
 	case <-ctx.Done():
 		err = context.Cause(ctx)
@@ -288,7 +288,10 @@ func (p *Pool) discard(c *Conn) {
 func (p *Pool) group(name string) *group {
 	g := p.groups[name]
 	if g == nil {
-		g = &group{name: name}
+		if g, p.spare = p.spare, nil; g == nil {
+			g = new(group)
+		}
+		g.name = name
 		p.groups[name] = g
 	}
 	return g
@@ -296,8 +299,9 @@ func (p *Pool) group(name string) *group {
 
 // dropGroup forgets a group that holds nothing and waits for nothing.
 func (p *Pool) dropGroup(g *group) {
-	if g.held == 0 && g.waiters.Len() == 0 {
+	if g.held == 0 && g.waiters.Len() == 0 && p.groups[g.name] == g {
 		delete(p.groups, g.name)
+		p.spare = g
 	}
 }
 

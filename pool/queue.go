@@ -1,6 +1,10 @@
 package pool
 
-import "container/list"
+import (
+	"container/list"
+	"sync"
+	"time"
+)
 
 // A group is whoever shares a limit and a turn: the pool does not know that it
 // is a tenant.
@@ -14,7 +18,26 @@ type group struct {
 // A waiter is one blocked Acquire.
 type waiter struct {
 	ready chan delivery // buffered: serving never blocks
+	timer *time.Timer
 	place *list.Element
+}
+
+// waiters are used again: every transaction may need one where clients are many
+// and connections few.
+var waiters = sync.Pool{New: func() any {
+	return &waiter{ready: make(chan delivery, 1), timer: time.NewTimer(time.Hour)}
+}}
+
+func newWaiter(patience time.Duration) *waiter {
+	w := waiters.Get().(*waiter)
+	w.timer.Reset(patience)
+	return w
+}
+
+// free ends the use of a waiter that nobody will serve any more.
+func (w *waiter) free() {
+	w.timer.Stop()
+	waiters.Put(w)
 }
 
 // A delivery is what a waiter gets: a connection or why there is none.

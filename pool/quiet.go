@@ -3,6 +3,7 @@ package pool
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
 	"syscall"
 )
@@ -10,25 +11,34 @@ import (
 // quiet reports whether an idle connection is open and silent. Whatever a
 // server says unasked, an error or the end of the stream, makes it suspect.
 func (c *Conn) quiet() bool {
+	if c.raw == nil {
+		return true
+	}
+	c.silent = false
+	err := c.raw.Control(c.peek)
+	return err == nil && c.silent
+}
+
+// watch makes quiet able to look at the socket.
+func (c *Conn) watch() error {
 	conn := c.Net
 	if t, ok := conn.(*tls.Conn); ok {
-		conn = t.NetConn()
+		conn, c.encrypted = t.NetConn(), true
 	}
 	sys, ok := conn.(syscall.Conn)
 	if !ok {
-		return true
+		return nil
 	}
-	raw, err := sys.SyscallConn()
-	if err != nil {
-		return false
+	var err error
+	if c.raw, err = sys.SyscallConn(); err != nil {
+		return fmt.Errorf("look at the socket: %w", err)
 	}
-	silent := false
-	err = raw.Control(func(fd uintptr) {
-		var b [1]byte
-		_, _, peekErr := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		silent = errors.Is(peekErr, syscall.EAGAIN)
-	})
-	return err == nil && silent
+	c.turn = c.takeTurn
+	c.peek = func(fd uintptr) {
+		_, _, peekErr := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		c.silent = errors.Is(peekErr, syscall.EAGAIN)
+	}
+	return nil
 }
 
 var _ syscall.Conn = (*net.TCPConn)(nil)

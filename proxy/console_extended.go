@@ -55,8 +55,8 @@ func (c *console) bind(body []byte) error {
 	if err != nil {
 		return err
 	}
-	args, err := decodeBind(rest)
-	if err != nil {
+	var args bindArgs
+	if err := args.decode(rest); err != nil {
 		return err
 	}
 	cmd := c.statements[name]

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -225,14 +226,15 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
-	name, rest, err := cstring(rest)
+	name, rest, err := s.statementName(rest)
 	if err != nil {
 		return err
 	}
-	args, err := decodeBind(rest)
-	if err != nil {
+	args := &s.args
+	if err := args.decode(rest); err != nil {
 		return err
 	}
+	defer args.forget()
 	if p := s.statements[name]; p != nil && ownKind(p.statement) {
 		return s.bindOwn(portal, p, args)
 	}
@@ -277,6 +279,16 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	s.portals[portal] = p
 	delete(s.ownPortals, portal)
 	return s.boundGroup()
+}
+
+// statementName is cstring for a name that the session most likely knows.
+func (s *session) statementName(body []byte) (name string, rest []byte, err error) {
+	if end := bytes.IndexByte(body, 0); end >= 0 {
+		if p := s.statements[string(body[:end])]; p != nil {
+			return p.name, body[end+1:], nil
+		}
+	}
+	return cstring(body)
 }
 
 // checkBind holds what the client binds against the statement.
@@ -466,6 +478,9 @@ func (s *session) forgetStatements() {
 	}
 }
 
+// keptArguments bounds what a session keeps room for between Bind messages.
+const keptArguments = 64
+
 // bindArgs are the parameters of a Bind message, not copied.
 type bindArgs struct {
 	formats []byte // codes, two bytes each
@@ -473,24 +488,28 @@ type bindArgs struct {
 	results []byte // from the number of result formats to the end
 }
 
-func decodeBind(rest []byte) (*bindArgs, error) {
+// decode reads what follows the names in a Bind message.
+func (a *bindArgs) decode(rest []byte) error {
 	if len(rest) < 2 {
-		return nil, errMalformed
+		return errMalformed
 	}
 	n := int(binary.BigEndian.Uint16(rest))
 	if rest = rest[2:]; len(rest) < 2*n+2 {
-		return nil, errMalformed
+		return errMalformed
 	}
-	a := &bindArgs{formats: rest[:2*n]}
+	a.formats = rest[:2*n]
+	if a.values = a.values[:0]; cap(a.values) > keptArguments {
+		a.values = nil
+	}
 	rest = rest[2*n:]
 	count := int(binary.BigEndian.Uint16(rest))
 	rest = rest[2:]
 	if n > 1 && n != count {
-		return nil, newError("08P01", fmt.Sprintf("bind message has %d parameter formats but %d parameters", n, count), "")
+		return newError("08P01", fmt.Sprintf("bind message has %d parameter formats but %d parameters", n, count), "")
 	}
 	for range count {
 		if len(rest) < 4 {
-			return nil, errMalformed
+			return errMalformed
 		}
 		size := int32(binary.BigEndian.Uint32(rest))
 		rest = rest[4:]
@@ -499,16 +518,22 @@ func decodeBind(rest []byte) (*bindArgs, error) {
 			continue
 		}
 		if size < 0 || int(size) > len(rest) {
-			return nil, errMalformed
+			return errMalformed
 		}
 		a.values = append(a.values, rest[:size:size])
 		rest = rest[size:]
 	}
 	if len(rest) < 2 || len(rest) != 2+2*int(binary.BigEndian.Uint16(rest)) {
-		return nil, errMalformed
+		return errMalformed
 	}
 	a.results = rest
-	return a, nil
+	return nil
+}
+
+// forget lets go of the message.
+func (a *bindArgs) forget() {
+	clear(a.values)
+	a.formats, a.results = nil, nil
 }
 
 func (a *bindArgs) count() int { return len(a.values) }

@@ -60,10 +60,14 @@ type request struct {
 	upkeep   bool      // the session's own care for its connection: a failure is not the client's
 }
 
+// keptRequests bounds what a session keeps room for between transactions.
+const keptRequests = 32
+
 // A machine follows one session through the message flow. It does no I/O.
 type machine struct {
 	status      byte      // of the last ReadyForQuery: 'I', 'T' or 'E'
 	outstanding []request // sent, not yet answered; oldest first
+	queue       []request // what outstanding is a part of, to be used again
 	skipping    bool      // an error came up in a group: ignore messages up to Sync
 	erred       bool      // the query under way has failed
 	copying     bool      // COPY OUT is under way
@@ -71,7 +75,15 @@ type machine struct {
 	takesCopy   bool      // the server may ask for COPY IN
 }
 
-func (m *machine) push(r request) { m.outstanding = append(m.outstanding, r) }
+func (m *machine) push(r request) {
+	if len(m.outstanding) == 0 {
+		m.outstanding = m.queue[:0]
+	}
+	m.outstanding = append(m.outstanding, r)
+	if n := cap(m.outstanding); n > cap(m.queue) && n <= keptRequests {
+		m.queue = m.outstanding
+	}
+}
 
 func (m *machine) idle() bool { return len(m.outstanding) == 0 }
 
@@ -79,6 +91,7 @@ func (m *machine) idle() bool { return len(m.outstanding) == 0 }
 func (m *machine) head() *request { return &m.outstanding[0] }
 
 func (m *machine) pop() {
+	m.outstanding[0] = request{} // what it refers to may go
 	m.outstanding = m.outstanding[1:]
 }
 

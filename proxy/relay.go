@@ -79,8 +79,10 @@ func (s *session) relay() error {
 				s.out = s.fakes(s.out)
 			}
 		}
-		if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
-			return err
+		if run < c.Start || s.idle() || s.copyingIn || len(s.out) > clientBuffer { // else what there is goes along with what comes
+			if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
+				return err
+			}
 		}
 		if s.idle() && s.partial == 0 || s.copyingIn {
 			return nil
@@ -202,13 +204,17 @@ func (s *session) ownRow(req request, body []byte) error {
 	if req.await == awaitSetting && isNullRow(body) {
 		return nil // the server has no such parameter
 	}
-	value, err := onlyColumn(body)
+	column, err := onlyColumn(body)
 	if err != nil {
 		return err
 	}
-	switch {
-	case req.await == awaitTenant && value != req.value:
-		return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
+	if req.await == awaitTenant {
+		if string(column) != req.value {
+			return fmt.Errorf("%w: the tenant setting was not taken", errServerProtocol)
+		}
+		return nil
+	}
+	switch value := string(column); {
 	case req.await == awaitHolding:
 		if s.operator {
 			return s.takeOperatorHolding(value)
@@ -223,11 +229,12 @@ func (s *session) ownRow(req request, body []byte) error {
 // isNullRow reports whether a row is one NULL.
 func isNullRow(body []byte) bool { return string(body) == "\x00\x01\xff\xff\xff\xff" }
 
-func onlyColumn(body []byte) (string, error) {
+// onlyColumn is the value of a row's one column, a part of the row.
+func onlyColumn(body []byte) ([]byte, error) {
 	if len(body) < 6 || binary.BigEndian.Uint16(body) != 1 || int(int32(binary.BigEndian.Uint32(body[2:]))) != len(body)-6 {
-		return "", fmt.Errorf("%w: a row of one value was due", errServerProtocol)
+		return nil, fmt.Errorf("%w: a row of one value was due", errServerProtocol)
 	}
-	return string(body[6:]), nil
+	return body[6:], nil
 }
 
 // hideParameters takes the last n parameters out of a ParameterDescription.

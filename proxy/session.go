@@ -56,6 +56,7 @@ type session struct {
 	counts     *counts      // while it was this tenant's
 
 	machine
+	args        bindArgs              // of the Bind message under way
 	copied      int                   // rows that a COPY has inserted
 	partial     int                   // bytes still to come of a message that is passed on in pieces
 	tainted     bool                  // a statement that was let through may have run on the server connection
@@ -96,7 +97,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.clock.start()
 		err = s.message(ctx, typ, body)
-		if typ == 'Q' || typ == 'S' || typ == 'F' {
+		if typ == 'Q' || typ == 'S' {
 			s.clock.stop(s.counts, s.status)
 		}
 		if err != nil {
@@ -193,10 +194,6 @@ func (s *session) lease(ctx context.Context) error {
 	s.mu.Lock()
 	s.conn = c
 	s.mu.Unlock()
-	if s.shown.killed.Load() { // while it waited
-		s.destroy()
-		return errKilled
-	}
 	s.settle()
 	return nil
 }
@@ -217,22 +214,19 @@ func (s *session) exchange() error {
 		s.out = s.fakes(s.out)
 		return s.flush()
 	}
-	var writing sync.WaitGroup
-	var writeErr error
+	var writing *sync.WaitGroup
 	if len(s.send) <= directWrite {
-		_, writeErr = s.conn.Net.Write(s.send)
+		s.conn.Request(s.send)
 	} else {
-		c, pending := s.conn.Net, s.send
+		writing = writeBeside(s.conn.Net, s.send)
 		s.send = nil
-		writing.Go(func() {
-			if _, err := c.Write(pending); err != nil {
-				_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the relay
-			}
-		})
+	}
+	err := s.relay() // even after a failed write: the server may have said why
+	if c := s.conn; err == nil && c != nil {
+		err = c.Flush() // nothing was to be read
 	}
 	s.send = s.send[:0]
-	err := s.relay() // even after a failed write: the server may have said why
-	for err == nil && s.copyingIn && writeErr == nil {
+	for err == nil && s.copyingIn {
 		if err = s.feedCopy(); err == nil {
 			err = s.relay()
 		}
@@ -241,10 +235,23 @@ func (s *session) exchange() error {
 		s.destroy() // also ends a write that is still under way
 	}
 	if err != nil && !errors.Is(err, errGone) {
-		err = s.lost(errors.Join(err, writeErr))
+		err = s.lost(err)
 	}
-	writing.Wait()
+	if writing != nil {
+		writing.Wait()
+	}
 	return err
+}
+
+// writeBeside writes while its caller reads. The caller waits for it.
+func writeBeside(c net.Conn, pending []byte) *sync.WaitGroup {
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		if _, err := c.Write(pending); err != nil {
+			_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the relay
+		}
+	})
+	return &writing
 }
 
 // lost gives up a server connection that failed and tells the client, which

@@ -55,8 +55,9 @@ func leftover(t *testing.T, g *gate) string {
 		c.Start += size
 		switch typ {
 		case 'D':
-			value, err = onlyColumn(body)
+			column, err := onlyColumn(body)
 			require.NoError(t, err)
+			value = string(column)
 		case 'E':
 			value = string(body) // "unrecognized configuration parameter": never set
 		case 'Z':

@@ -11,6 +11,7 @@ import (
 	"net/http/pprof"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -50,10 +51,22 @@ func runServe(ctx context.Context, env *environment, args []string) int {
 		out = zerolog.ConsoleWriter{Out: f, TimeFormat: time.DateTime}
 	}
 	log := zerolog.New(out).Level(cfg.LogLevel).With().Timestamp().Logger()
+	if _, chosen := env.lookupEnv("GOMAXPROCS"); !chosen {
+		useProcessors()
+	}
 	if err := serve(ctx, cfg, log); err != nil {
 		return env.fail(err)
 	}
 	return exitOK
+}
+
+// useProcessors has Go code run on one processor where there are two or less:
+// waking the other one up for what the first has at hand costs more than it
+// brings, and whoever shares the machine has use for it (docs/performance.md).
+func useProcessors() {
+	if runtime.GOMAXPROCS(0) <= 2 {
+		runtime.GOMAXPROCS(1)
+	}
 }
 
 // serve runs the proxy until ctx ends, then drains it: transactions may end

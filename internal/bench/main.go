@@ -26,6 +26,7 @@ type options struct {
 	only    *regexp.Regexp // names of workloads
 	among   *regexp.Regexp // names of contenders
 	page    string         // where the tables go; empty: to stdout alone
+	hold    bool           // measure nothing: leave everything running until ^C
 	profile string         // a directory for CPU profiles of tenantgate; empty: none
 }
 
@@ -51,6 +52,13 @@ func run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
 	progress("The stage is set after %s: %s.", time.Since(began).Round(time.Second), s.versions())
+	if o.hold {
+		for _, c := range s.contenders {
+			progress("%s: port %d, database %s, user %s, password %s", c.name, c.port, c.database, c.user(1), password)
+		}
+		<-ctx.Done()
+		return nil
+	}
 	results, failures, err := measure(ctx, s, o)
 	if err != nil {
 		return err
@@ -85,6 +93,7 @@ func readOptions(lookup func(string) (string, bool)) (o options, err error) {
 	o = options{
 		rounds: number("BENCH_ROUNDS", 5), seconds: number("BENCH_SECONDS", 2),
 		only: expression("BENCH_ONLY"), among: expression("BENCH_AMONG"),
+		hold: text("BENCH_HOLD", "") != "",
 		page: text("BENCH_PAGE", "docs/performance.md"), profile: text("BENCH_PROFILE", ""),
 	}
 	if text("BENCH_ONLY", "")+text("BENCH_AMONG", "") != "" && text("BENCH_PAGE", "") == "" {

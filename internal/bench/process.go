@@ -35,7 +35,7 @@ func startProcess(name, dir, path string, args ...string) (*process, error) {
 	defer file.Close() // the program has its own
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Stdout, p.cmd.Stderr = file, file
-	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "GOGC=" + os.Getenv("BENCH_GOGC")}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, strings.Fields(os.Getenv("BENCH_ENV"))...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
@@ -119,17 +119,17 @@ func (p *process) memory() (int, error) {
 
 // allocations is how many objects a tenantgate has allocated so far.
 func (p *process) allocations(ctx context.Context) (int, error) {
-	text, err := p.get(ctx, "/debug/pprof/allocs?debug=1")
+	text, err := p.get(ctx, "/metrics")
 	if err != nil {
 		return 0, err
 	}
-	const head = "\n# Mallocs = "
-	at := strings.LastIndex(text, head)
-	if at < 0 {
-		return 0, errors.New("no count of allocations in the profile")
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, "go_memstats_mallocs_total "); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			return int(n), err
+		}
 	}
-	line, _, _ := strings.Cut(text[at+len(head):], "\n")
-	return strconv.Atoi(line)
+	return 0, errors.New("no count of allocations among the metrics")
 }
 
 // get fetches a page of the admin side.

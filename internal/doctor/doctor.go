@@ -18,8 +18,8 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
-// StatementTimeout bounds each statement of an examination.
-const StatementTimeout = 20 * time.Second
+// statementTimeout bounds each statement of an examination.
+const statementTimeout = 20 * time.Second
 
 // A Severity says how bad a finding is.
 type Severity string
@@ -50,7 +50,6 @@ type Config struct {
 	TempTables  bool             // tenants may have temporary tables
 	OneTenant   bool             // all rows of the database are one tenant's
 	Grammar     int              // PostgreSQL's major version whose grammar the parser has
-	Sessions    []Session        // of tenants, through the proxy: what they are told is looked at; none: it is not
 }
 
 // Notes are the faults that no query can find.
@@ -98,7 +97,7 @@ func pinned(server *pgconn.Config) *pgconn.Config {
 	}
 	maps.Copy(server.RuntimeParams, map[string]string{
 		"search_path":                 "pg_catalog, pg_temp",
-		"statement_timeout":           fmt.Sprint(StatementTimeout.Milliseconds()),
+		"statement_timeout":           fmt.Sprint(statementTimeout.Milliseconds()),
 		"standard_conforming_strings": "on",
 	})
 	return server
@@ -116,7 +115,7 @@ type check struct {
 // checks are all there are, in the order in which findings of one severity are
 // shown.
 var checks = slices.Concat(roleChecks, rowSecurityChecks, keyChecks, viewChecks, accessChecks, privilegeChecks,
-	functionChecks, codeChecks, hardeningChecks, settingChecks, outsideChecks, probeChecks, oracleChecks)
+	functionChecks, codeChecks, hardeningChecks, settingChecks, outsideChecks, probeChecks)
 
 // A patient is the database that is examined.
 type patient struct {
