@@ -17,7 +17,7 @@ import (
 )
 
 // attackTables are the tenanted tables of testdata/attacks/schema.sql.
-var attackTables = []string{"members", "visits", "handles", "stays", "attic.countries"}
+var attackTables = []string{"members", "visits", "handles", "stays", "attic.countries", "sights", "glances"}
 
 var protocols = []string{"simple", "extended", "pipeline"}
 

@@ -288,6 +288,21 @@ func TestKilledSessionIsToldAndItsStatementCancelled(t *testing.T) {
 	for range 3 {
 		require.Equal(t, [][]string{{"2"}}, pgtest.Must(t, other, "SELECT DISTINCT tenant_id FROM patients"))
 	}
+	// One that waits for a server connection ends when it gets one.
+	holders := []*pgconn.PgConn{other, g.tenant("2")}
+	for _, holder := range holders {
+		pgtest.Must(t, holder, "BEGIN")
+		pgtest.Must(t, holder, "SELECT 1")
+	}
+	waiting := g.tenant("1")
+	go func() { cancelled <- waiting.Exec(context.Background(), "SELECT count(*) FROM patients").Close() }()
+	require.Eventually(t, func() bool { return g.pool().Stat().Waiting == 1 }, 10*time.Second, 5*time.Millisecond)
+	pgtest.Must(t, console, fmt.Sprintf("KILL %d", waiting.PID()))
+	pgtest.Must(t, holders[0], "COMMIT")
+	var fatal *pgconn.PgError
+	require.ErrorAs(t, <-cancelled, &fatal)
+	require.Equal(t, "57P01", fatal.Code)
+	pgtest.Must(t, holders[1], "COMMIT")
 	again := pgtest.Connect(t, g.console())
 	pgtest.Must(t, console, fmt.Sprintf("KILL %d", again.PID()))
 	ended(again)

@@ -191,7 +191,6 @@ func (d *door) knock(t *testing.T, plain, sealed []byte, how byte) []byte {
 	dialed, err := net.Dial("unix", d.listener.Addr().String())
 	require.NoError(t, err)
 	client := near{dialed.(*net.UnixConn), &wire{}}
-	defer client.Close()
 	conn, err := d.listener.Accept()
 	require.NoError(t, err)
 	served := make(chan struct{})

@@ -97,7 +97,7 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.clock.start()
 		err = s.message(ctx, typ, body)
-		if typ == 'Q' || typ == 'S' {
+		if typ == 'Q' || typ == 'S' || typ == 'F' {
 			s.clock.stop(s.counts, s.status)
 		}
 		if err != nil {
@@ -194,6 +194,10 @@ func (s *session) lease(ctx context.Context) error {
 	s.mu.Lock()
 	s.conn = c
 	s.mu.Unlock()
+	if s.shown.killed.Load() { // while it waited
+		s.destroy()
+		return errKilled
+	}
 	s.settle()
 	return nil
 }

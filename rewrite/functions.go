@@ -201,6 +201,9 @@ func (w *walk) userFunction(c *call) error {
 		if !candidates[i].Allowed {
 			return w.unlistedFunction(c)
 		}
+		if err := w.castsOfFunction(&candidates[i], c); err != nil {
+			return err
+		}
 	}
 	if len(candidates) == 0 {
 		return w.unlistedFunction(c)

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -402,6 +403,54 @@ func TestTypesWhoseCastsCallFunctionsAreRefused(t *testing.T) {
 		require.Equal(t, ruleTypeUnlisted, rule, sql)
 	}
 	require.NoError(t, guarded(t, cat, "SELECT 'ok'::mood"))
+}
+
+// The server makes such casts without being asked to.
+func TestCastsThatAreOnlyImpliedAreRefused(t *testing.T) {
+	data := guardData(160000)
+	spy, slugify := catalog.Name{Schema: "public", Name: "spy"}, catalog.Name{Schema: "public", Name: "slugify"}
+	const assigned, implicit, explicit, allowed = 20001, 20002, 20003, 20004
+	for oid, c := range map[uint32]catalog.Cast{
+		assigned: {Function: spy, Context: catalog.CastAssignment}, implicit: {Function: spy, Context: catalog.CastImplicit},
+		explicit: {Function: spy, Context: catalog.CastExplicit}, allowed: {Function: slugify, Context: catalog.CastImplicit},
+	} {
+		c.OID, c.Type = oid, catalog.Name{Schema: "public", Name: fmt.Sprint("t", oid)}
+		data.Casts = append(data.Casts, c)
+		data.Relations = append(data.Relations, catalog.Relation{
+			Schema: "public", Name: fmt.Sprint("with", oid), Kind: 'r', Class: catalog.SharedReadWrite,
+			Columns: []catalog.Column{{Name: "a", Type: catalog.Type{OID: 23, Schema: schemaCatalog, Name: "int4"}}, {Name: "b", Type: catalog.Type{OID: oid, Schema: "public", Name: c.Type.Name}}},
+		})
+		data.Functions = append(data.Functions, catalog.Function{Schema: "public", Name: fmt.Sprint("of", oid), Args: 1, Kind: 'f', Allowed: true, Types: []uint32{oid}})
+	}
+	cat := catalog.New(data)
+	for _, sql := range []string{
+		"INSERT INTO with20001 (b) VALUES (2)", "INSERT INTO with20001 SELECT 1, 2", "UPDATE with20001 SET b = 2", "COPY with20001 FROM STDIN",
+		"INSERT INTO with20001 (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 2",
+		"MERGE INTO with20001 w USING orders o ON true WHEN MATCHED THEN UPDATE SET b = 2",
+		"WITH x AS (UPDATE with20001 SET b = 2 RETURNING 1) SELECT * FROM x", "INSERT INTO orders (note) SELECT b FROM with20001",
+		"UPDATE orders SET note = b FROM with20001", "INSERT INTO orders (note) SELECT of20001('x')",
+		"SELECT a FROM with20002", "SELECT b || 'x' FROM with20002", "DELETE FROM with20002", "SELECT (SELECT upper(b) FROM with20002)",
+		"SELECT 1 FROM orders WHERE EXISTS (SELECT FROM public.with20002)", "SELECT of20002(2)", "COPY with20002 TO STDOUT",
+		"DECLARE c CURSOR FOR SELECT * FROM with20002",
+	} {
+		rule, _ := refusedBy(t, guarded(t, cat, sql), sql)
+		require.Equal(t, ruleTypeUnlisted, rule, sql)
+	}
+	for _, sql := range []string{
+		"SELECT b FROM with20001", "DELETE FROM with20001 WHERE a = 1", "COPY with20001 TO STDOUT", "SELECT of20001(2)",
+		"INSERT INTO with20003 (a) VALUES (1)", "UPDATE with20003 SET b = NULL", "SELECT of20003('x')",
+		"INSERT INTO with20004 (b) VALUES (2)", "SELECT b || 'x', of20004(2) FROM with20004",
+	} {
+		require.NoError(t, guarded(t, cat, sql), sql)
+	}
+	r := newRewriter(t, Config{})
+	for _, oid := range []uint32{assigned, implicit, explicit} {
+		_, err := r.Rewrite(Request{SQL: "SELECT $1", Extended: true, ParamOIDs: []uint32{23, oid}}, cat)
+		rule, _ := refusedBy(t, err, "SELECT $1")
+		require.Equal(t, ruleTypeUnlisted, rule)
+	}
+	_, err := r.Rewrite(Request{SQL: "SELECT $1", Extended: true, ParamOIDs: []uint32{allowed}}, cat)
+	require.NoError(t, err)
 }
 
 func TestOperatorsAndTypesOfUsersAreRefused(t *testing.T) {

@@ -106,6 +106,9 @@ func (w *walk) rangeVar(rv *pg_query.RangeVar) error {
 	}
 	if found {
 		w.reference(referenceName(rv), renamed(rv.Alias, w.columnsOf(rel)))
+		if err := w.castsOfColumns(rel, rv); err != nil {
+			return err
+		}
 	}
 	if rv.Schemaname == "" { // it may be a common table expression, which may come later
 		w.reference(referenceName(rv), renamed(rv.Alias, func(column string) bool {
@@ -147,7 +150,7 @@ func named(names []*pg_query.Node) origin {
 
 // insertStmt notes what excluded stands for.
 func (w *walk) insertStmt(s *pg_query.InsertStmt) error {
-	w.uses.Draws = true
+	w.uses.Draws, w.writes = true, true
 	if rel, ok := w.cat.Lookup(s.Relation.GetSchemaname(), s.Relation.GetRelname()); ok && s.OnConflictClause != nil {
 		w.reference("excluded", w.columnsOf(rel))
 	}

@@ -2,12 +2,9 @@ package rewrite
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
-
-	"tenantgate/rewrite/catalog"
 )
 
 // operator decides about an operator. The server finds one without a schema by
@@ -110,10 +107,7 @@ func (w *walk) casts(parts []string, location int32) error {
 	}
 	name := parts[len(parts)-1]
 	for _, f := range w.cat.CastFunctions(name) {
-		permitted := slices.ContainsFunc(w.cat.Functions(f.Name), func(known catalog.Function) bool {
-			return known.Schema == f.Schema && known.Allowed
-		})
-		if !permitted {
+		if !permitted(w.cat, f) {
 			return w.forbid(ruleTypeUnlisted, fmt.Sprintf("permission denied for type %s", strings.Join(parts, ".")),
 				fmt.Sprintf("A cast of the type calls %s; the operator can list it under tenancy.functions.allow.", f), location)
 		}

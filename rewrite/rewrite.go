@@ -181,6 +181,9 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	if err := checkNames(src, cat); err != nil {
 		return nil, err
 	}
+	if err := castsOfParameters(req.ParamOIDs, cat); err != nil {
+		return nil, err
+	}
 	stmts, err := parse(req.SQL)
 	if err != nil {
 		return nil, err

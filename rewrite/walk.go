@@ -18,6 +18,8 @@ type walk struct {
 	draws       map[*pg_query.FuncCall]bool // calls in places where nextval is harmless
 	catalogOnly []call                      // calls that want nothing but system catalogs in the statement
 	tables      bool                        // the statement names relations that are no system catalogs
+	writes      bool                        // it assigns to columns
+	assigned    error                       // of a cast that such an assignment could make
 	items       map[string][]origin         // what the names of FROM items stand for
 	ctes        map[string][]origin         // common table expressions
 	notations   []notation                  // names that may be calls in disguise
@@ -44,9 +46,9 @@ func init() { // not a literal: the methods refer to nodes
 	nodes = map[protoreflect.Name]node{
 		"Node": passes,
 
-		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": draws, "DeleteStmt": passes,
-		"MergeStmt": draws, "MergeWhenClause": passes,
-		"CopyStmt": passes, "DeclareCursorStmt": passes,
+		"SelectStmt": passes, "InsertStmt": check((*walk).insertStmt), "UpdateStmt": writes, "DeleteStmt": passes,
+		"MergeStmt": writes, "MergeWhenClause": passes,
+		"CopyStmt": check((*walk).copyStmt), "DeclareCursorStmt": passes,
 		"IntoClause": passes, // refused by who resolves relations
 		"WithClause": passes, "CommonTableExpr": check((*walk).commonTableExpr), "CTESearchClause": passes, "CTECycleClause": passes,
 		"OnConflictClause": passes, "InferClause": passes, "IndexElem": passes, "DefElem": passes,
@@ -90,6 +92,9 @@ func (w *walk) finish() error {
 	if w.tables && len(w.catalogOnly) > 0 {
 		return w.forbidFunction(ruleFunctionCatalogOnly, &w.catalogOnly[0],
 			"The function may be called alone, or over system catalogs, in a statement without other relations.")
+	}
+	if w.writes && w.assigned != nil {
+		return w.assigned
 	}
 	for i := range w.notations {
 		if err := w.notation(&w.notations[i]); err != nil {

@@ -59,13 +59,22 @@ func runDoctor(ctx context.Context, env *environment, args []string) int {
 			return env.fail(err)
 		}
 	}
+	probing, err := cfg.startProbing(ctx)
+	if err != nil {
+		return env.fail(err)
+	}
+	defer probing.close(context.WithoutCancel(ctx))
 	report := doctorReport{Notes: doctor.Notes, Databases: []examination{}}
 	report.Unmatched = slices.Clone(cfg.Tenancy.Acknowledge)
 	for _, d := range cfg.databases() {
 		if *backend != "" && d.Backend != *backend {
 			continue
 		}
-		found, unmatched, err := cfg.examine(ctx, d)
+		sessions, err := probing.sessions(d)
+		if err != nil {
+			return env.fail(err)
+		}
+		found, unmatched, err := cfg.examine(ctx, d, sessions)
 		if err != nil {
 			return env.fail(err)
 		}
@@ -119,8 +128,9 @@ func (c *Config) databases() []proxy.Database {
 }
 
 // examine finds what is wrong with one database, and which of the names in
-// tenancy.acknowledge are of none of its findings.
-func (c *Config) examine(ctx context.Context, d proxy.Database) (examination, []string, error) {
+// tenancy.acknowledge are of none of its findings. With sessions of tenants it
+// asks what they are told.
+func (c *Config) examine(ctx context.Context, d proxy.Database, sessions []doctor.Session) (examination, []string, error) {
 	ctx, cancel := context.WithTimeout(ctx, doctorTimeout)
 	defer cancel()
 	parser, err := strconv.Atoi(grammar)
@@ -135,6 +145,7 @@ func (c *Config) examine(ctx context.Context, d proxy.Database) (examination, []
 		OneTenant:   d.OneTenant,
 		TempTables:  c.Tenancy.TempTables,
 		Grammar:     parser,
+		Sessions:    sessions,
 	})
 	if err != nil {
 		return examination{}, nil, fmt.Errorf("backend %q, database %q: %w", d.Backend, d.Server.Database, err)

@@ -64,6 +64,38 @@ note: whoever has the role's password`)
 	require.Contains(t, stdout, "0 errors, 1 warning\n")
 }
 
+// What a tenant's condition tells is asked through the proxy itself.
+func TestDoctorAsksAsATenantWhatConditionsTell(t *testing.T) {
+	c := clinic.New(t, 2)
+	for enforce, database := range map[string]string{"rls": c.Policies, "rewrite": c.Plain, "both": c.Policies} {
+		config := filepath.Join(t.TempDir(), "tenantgate.yaml")
+		require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
+backends: {main: {url: %q}}
+tls: {mode: disable}
+tenancy:
+  enforce: %s
+  tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}
+tenants: [{id: acme, key: "1"}, {id: globex, key: "2"}, {id: hooli, key: "3"}]
+logins: [{user: acme, password: "SCRAM-SHA-256$4096:qwerqwerqwerqwerqwerqw==$NPq8yP5k3zyN0b7Xbg5jGxCbHDnpuNEcKL8QxNkPnSA=:NPq8yP5k3zyN0b7Xbg5jGxCbHDnpuNEcKL8QxNkPnSA=", tenant: acme}]
+`, c.URL(database), enforce), 0o600))
+		_, stdout, stderr := runCommand(t, "doctor", "--config", config, "--output", "json")
+		require.Empty(t, stderr)
+		var report doctorReport
+		require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+		told := make(map[string]doctor.Severity)
+		for _, f := range report.Databases[0].Findings {
+			if f.Check == "conditions-tell" {
+				told[f.Object] = f.Severity
+			}
+		}
+		if enforce == "rls" { // it depends on the server's plans which tables tell
+			require.Equal(t, doctor.Warning, told["public.patients"], "%v", told)
+			continue
+		}
+		require.Empty(t, told, enforce)
+	}
+}
+
 func TestDoctorTellsScriptsWhatIsAcknowledged(t *testing.T) {
 	database, config := doctorStage(t, "acknowledged", `"denied-accessible:public.jobs", "rls-off:public.gone"`)
 	status, stdout, stderr := runCommand(t, "doctor", "--config", config, "--backend", "main", "--output", "json")

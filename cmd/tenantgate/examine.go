@@ -24,7 +24,7 @@ type examiner struct {
 
 // examine is the proxy's question whether a database may be used.
 func (e *examiner) examine(ctx context.Context, d proxy.Database) error {
-	found, unmatched, err := e.cfg.examine(ctx, d)
+	found, unmatched, err := e.cfg.examine(ctx, d, nil)
 	if err != nil {
 		return err
 	}

@@ -20,8 +20,9 @@ var codeChecks = []check{
 	{
 		name: "user-cast",
 		sql: plain(`
-			SELECT json_build_array(format_type(c.castsource, NULL) || ' AS ' || format_type(c.casttarget, NULL), c.castfunc::regprocedure::text)
-			FROM pg_cast AS c
+			SELECT json_build_array(format_type(c.castsource, NULL) || ' AS ' || format_type(c.casttarget, NULL), c.castfunc::regprocedure::text,
+				c.castsource < 16384 AND c.casttarget < 16384, n.nspname, f.proname)
+			FROM pg_cast AS c JOIN pg_proc AS f ON f.oid = c.castfunc JOIN pg_namespace AS n ON n.oid = f.pronamespace
 			WHERE c.oid >= 16384 AND c.castfunc <> 0 AND has_function_privilege(c.castfunc, 'EXECUTE')
 				AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_cast'::regclass AND d.objid = c.oid AND d.deptype = 'e')`),
 		find: findCasts,
@@ -95,10 +96,16 @@ func findOperators(p *patient, rows []row) error {
 func findCasts(p *patient, rows []row) error {
 	for _, r := range rows {
 		var types, f string
-		if err := r.scan(&types, &f); err != nil {
+		var builtin bool
+		var called function
+		if err := r.scan(&types, &f, &builtin, &called.schema, &called.name); err != nil {
 			return err
 		}
-		p.add(Warning, "user-cast", types, "the cast calls "+f, p.fromRole("EXECUTE", "ROUTINE "+f))
+		severity, why := Warning, "the cast calls "+f
+		if builtin && !p.allows(called) {
+			severity, why = Error, why+", and both types are PostgreSQL's own: the guard does not look for it"
+		}
+		p.add(severity, "user-cast", types, why, p.fromRole("EXECUTE", "ROUTINE "+f))
 	}
 	return nil
 }

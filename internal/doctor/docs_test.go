@@ -28,7 +28,7 @@ func TestEveryCheckIsDocumented(t *testing.T) {
 	// Those that other tests than the planted faults' find.
 	names := []string{
 		"role-superuser", "server-encoding", "server-version", "server-outdated", "function-not-rewritten", "probe-too-slow",
-		"seal-missing", "seal-changed", "seal-key", "policy-sealed", "policy-unsealed",
+		"seal-missing", "seal-changed", "seal-key", "policy-sealed", "policy-unsealed", "conditions-tell",
 	}
 	for _, name := range slices.Concat(errorsOfFaulty, warningsOfFaulty) {
 		check, _, _ := strings.Cut(name, ":")

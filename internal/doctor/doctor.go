@@ -18,8 +18,8 @@ import (
 	"tenantgate/rewrite/catalog"
 )
 
-// statementTimeout bounds each statement of an examination.
-const statementTimeout = 20 * time.Second
+// StatementTimeout bounds each statement of an examination.
+const StatementTimeout = 20 * time.Second
 
 // A Severity says how bad a finding is.
 type Severity string
@@ -50,6 +50,7 @@ type Config struct {
 	TempTables  bool             // tenants may have temporary tables
 	OneTenant   bool             // all rows of the database are one tenant's
 	Grammar     int              // PostgreSQL's major version whose grammar the parser has
+	Sessions    []Session        // of tenants, through the proxy: what they are told is looked at; none: it is not
 }
 
 // Notes are the faults that no query can find.
@@ -97,7 +98,7 @@ func pinned(server *pgconn.Config) *pgconn.Config {
 	}
 	maps.Copy(server.RuntimeParams, map[string]string{
 		"search_path":                 "pg_catalog, pg_temp",
-		"statement_timeout":           fmt.Sprint(statementTimeout.Milliseconds()),
+		"statement_timeout":           fmt.Sprint(StatementTimeout.Milliseconds()),
 		"standard_conforming_strings": "on",
 	})
 	return server
@@ -115,7 +116,7 @@ type check struct {
 // checks are all there are, in the order in which findings of one severity are
 // shown.
 var checks = slices.Concat(roleChecks, rowSecurityChecks, keyChecks, viewChecks, accessChecks, privilegeChecks,
-	functionChecks, codeChecks, hardeningChecks, settingChecks, outsideChecks, probeChecks)
+	functionChecks, codeChecks, hardeningChecks, settingChecks, outsideChecks, probeChecks, oracleChecks)
 
 // A patient is the database that is examined.
 type patient struct {

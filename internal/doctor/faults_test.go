@@ -52,7 +52,7 @@ var errorsOfFaulty = []string{
 	"view-owner-exempt:public.exempt",
 	"privilege-past-policies:public.too_much", "denied-accessible:public.denied", "shared-writable:public.countries",
 	"create-on-schema:public", "create-on-database:clinic",
-	"function-definer:public.definer_allowed()", "function-sets-parameter:public.setter(integer)", "extension-functions:dblink",
+	"function-definer:public.definer_allowed()", "function-sets-parameter:public.setter(integer)", "extension-functions:dblink", "user-cast:date AS bigint",
 	"stored-role-setting:app.tenant_id", "setting:session_replication_role",
 	"user-mapping:elsewhere", "foreign-server:elsewhere",
 	"visible-without-tenant:public.wide", "visible-without-tenant:public.unclear",

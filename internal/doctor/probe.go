@@ -50,9 +50,14 @@ func (p *patient) probe(ctx context.Context, r *catalog.Relation) error {
 	case errors.As(err, &refused) && refused.Code == queryCanceled:
 		p.add(Warning, "probe-too-slow", qualified(r), "whether a session without a tenant sees rows of it was not known in time")
 		return nil
-	case errors.As(err, &refused) && len(refused.Code) == 5 && !slices.Contains(troubled, refused.Code[:2]):
+	case errors.As(err, &refused) && !broken(refused):
 		return nil // no privilege, no such parameter, '' is no key, or what the policy itself raises
 	default:
 		return err
 	}
+}
+
+// broken reports whether an error tells nothing of what was asked.
+func broken(err *pgconn.PgError) bool {
+	return len(err.Code) != 5 || slices.Contains(troubled, err.Code[:2])
 }

@@ -130,19 +130,32 @@ type TypeInfo struct {
 // that a cast calls: to or from the type, what it is made of or holds. Those
 // in C and internal ones are left out, for they come with the type.
 type Cast struct {
+	OID            uint32 // of the type
 	Type, Function Name
+	Context        CastContext
 }
+
+// A CastContext says what makes the server call a cast's function.
+type CastContext byte
+
+// The contexts of pg_cast.castcontext, each with those above it.
+const (
+	CastExplicit   CastContext = 'e' // CAST and ::
+	CastAssignment CastContext = 'a' // assigning to a column
+	CastImplicit   CastContext = 'i' // arguments, operands, and whatever else has to have a type
+)
 
 // A Function is one function, aggregate or procedure outside pg_catalog and
 // information_schema.
 type Function struct {
 	Schema, Name string
-	Args         int  // declared arguments, those with defaults included
-	Defaults     int  // how many of them, the last ones, may be left out
-	Variadic     bool // the last one takes any number
-	Kind         byte // pg_proc.prokind: f, p, a, w
-	Volatility   byte // pg_proc.provolatile: i, s, v
-	Allowed      bool // by Config.AllowFunctions and not DenyFunctions
+	Args         int      // declared arguments, those with defaults included
+	Defaults     int      // how many of them, the last ones, may be left out
+	Variadic     bool     // the last one takes any number
+	Kind         byte     // pg_proc.prokind: f, p, a, w
+	Volatility   byte     // pg_proc.provolatile: i, s, v
+	Types        []uint32 // of arguments and results, those outside pg_catalog
+	Allowed      bool     // by Config.AllowFunctions and not DenyFunctions
 }
 
 // A Role is what the server connections log in as.

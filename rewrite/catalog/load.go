@@ -156,9 +156,11 @@ func (r *reader) read(row row) error {
 		return nil
 	case sectionCast:
 		var c Cast
-		if err := tuple(row.content, &c.Type.Schema, &c.Type.Name, &c.Function.Schema, &c.Function.Name); err != nil {
+		var context string
+		if err := tuple(row.content, &c.OID, &c.Type.Schema, &c.Type.Name, &c.Function.Schema, &c.Function.Name, &context); err != nil {
 			return err
 		}
+		c.Context = CastContext(letter(context))
 		r.data.Casts = append(r.data.Casts, c)
 		return nil
 	case sectionView:
@@ -236,7 +238,7 @@ func (r *reader) readRelation(content string) error {
 func (r *reader) readFunction(content string) error {
 	var f Function
 	var kind, volatility string
-	if err := tuple(content, &f.Schema, &f.Name, &f.Args, &f.Defaults, &f.Variadic, &kind, &volatility); err != nil {
+	if err := tuple(content, &f.Schema, &f.Name, &f.Args, &f.Defaults, &f.Variadic, &kind, &volatility, &f.Types); err != nil {
 		return err
 	}
 	f.Kind, f.Volatility = letter(kind), letter(volatility)

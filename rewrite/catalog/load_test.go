@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -120,7 +121,9 @@ func TestFunctionsOfCastsAreThoseOfAllTypesThatHoldTheType(t *testing.T) {
 	database := pgtest.Database(t, `
 CREATE TYPE pair AS (a int, b int);
 CREATE FUNCTION paired(int) RETURNS pair LANGUAGE sql AS 'SELECT $1, $1';
-CREATE CAST (int AS pair) WITH FUNCTION paired(int);
+CREATE CAST (int AS pair) WITH FUNCTION paired(int) AS ASSIGNMENT;
+CREATE TYPE pairs_range AS RANGE (subtype = pair);
+CREATE FUNCTION of_pairs(VARIADIC pair[], OUT a int, OUT b pairs_range) RETURNS record LANGUAGE sql AS 'SELECT 1, NULL::pairs_range';
 CREATE DOMAIN even AS pair;
 CREATE TABLE pairs (p even[]);
 CREATE TYPE plain AS (a int);
@@ -128,9 +131,20 @@ CREATE CAST (plain AS text) WITH INOUT;`)
 	conn := pgtest.Connect(t, pgtest.Server(t).SuperuserURL(database))
 	s, err := Load(t.Context(), pgtest.Querier{Conn: conn}, Config{Setting: "app.tenant_id"})
 	require.NoError(t, err)
-	for _, name := range []string{"pair", "_pair", "even", "_even", "pairs", "_pairs"} {
+	oids := make(map[string]uint32)
+	for _, name := range []string{"pair", "_pair", "even", "_even", "pairs", "_pairs", "pairs_range", "pairs_multirange"} {
 		require.Equal(t, []Name{{Schema: "public", Name: "paired"}}, s.CastFunctions(name), name)
+		rows := pgtest.Must(t, conn, "SELECT oid FROM pg_type WHERE typname = '"+name+"'")
+		oid, err := strconv.ParseUint(rows[0][0], 10, 32)
+		require.NoError(t, err)
+		oids[name] = uint32(oid)
+		require.Equal(t, []Cast{{
+			OID: uint32(oid), Type: Name{Schema: "public", Name: name}, Function: Name{Schema: "public", Name: "paired"}, Context: CastAssignment,
+		}}, s.Casts(uint32(oid)), name)
 	}
+	require.Empty(t, s.Casts(23))
+	require.ElementsMatch(t, []uint32{oids["_pair"], oids["pairs_range"]}, s.Functions("of_pairs")[0].Types)
+	require.Equal(t, []uint32{oids["pair"]}, s.Functions("paired")[0].Types)
 	require.Empty(t, s.CastFunctions("plain"))
 	require.Empty(t, s.CastFunctions("int4"))
 }

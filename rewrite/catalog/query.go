@@ -72,8 +72,8 @@ WITH RECURSIVE schemas AS (
 	SELECT i.inhrelid, pg_catalog.json_agg(i.inhparent::pg_catalog.int8 ORDER BY i.inhseqno) AS list
 	FROM pg_catalog.pg_inherits AS i
 	GROUP BY i.inhrelid
-), made (typ, func) AS (
-	SELECT e.typ, k.castfunc
+), made (typ, func, context) AS (
+	SELECT e.typ, k.castfunc, k.castcontext
 	FROM pg_catalog.pg_cast AS k
 	JOIN pg_catalog.pg_proc AS f ON f.oid OPERATOR(pg_catalog.=) k.castfunc
 	JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) f.prolang
@@ -81,7 +81,7 @@ WITH RECURSIVE schemas AS (
 	WHERE e.typ OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid AND f.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 		AND l.lanname OPERATOR(pg_catalog.<>) ALL ('{internal,c}'::pg_catalog.name[])
 	UNION
-	SELECT o.typ, m.func
+	SELECT o.typ, m.func, m.context
 	FROM made AS m
 	CROSS JOIN LATERAL (
 		SELECT t.oid FROM pg_catalog.pg_type AS t
@@ -90,6 +90,9 @@ WITH RECURSIVE schemas AS (
 		SELECT c.reltype FROM pg_catalog.pg_class AS c
 		JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) c.oid
 		WHERE a.atttypid OPERATOR(pg_catalog.=) m.typ AND c.reltype OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+		UNION ALL
+		SELECT pg_catalog.unnest(ARRAY[r.rngtypid, r.rngmultitypid]) FROM pg_catalog.pg_range AS r
+		WHERE r.rngsubtype OPERATOR(pg_catalog.=) m.typ
 	) AS o (typ)
 )
 SELECT 0, 0::pg_catalog.int8, pg_catalog.json_build_array(
@@ -117,7 +120,10 @@ SELECT 2, c.oid::pg_catalog.int8, pg_catalog.json_build_array(
 UNION ALL
 SELECT 3, p.oid::pg_catalog.int8, pg_catalog.json_build_array(
 		s.nspname, p.proname, p.pronargs, p.pronargdefaults, p.provariadic OPERATOR(pg_catalog.<>) 0::pg_catalog.oid,
-		p.prokind, p.provolatile)::pg_catalog.text
+		p.prokind, p.provolatile, (
+		SELECT pg_catalog.json_agg(DISTINCT a.typ::pg_catalog.int8)
+		FROM pg_catalog.unnest(p.prorettype OPERATOR(pg_catalog.||) COALESCE(p.proallargtypes, p.proargtypes::pg_catalog.oid[])) AS a (typ)
+		WHERE a.typ OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid))::pg_catalog.text
 	FROM pg_catalog.pg_proc AS p
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) p.pronamespace
 	WHERE NOT s.system OR p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
@@ -150,7 +156,8 @@ SELECT 7, 0::pg_catalog.int8, pg_catalog.json_agg(DISTINCT a.attname ORDER BY a.
 		AND (s.system AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f}'::pg_catalog."char"[])
 			OR c.relkind OPERATOR(pg_catalog.=) 'c')
 UNION ALL
-SELECT 21, m.typ::pg_catalog.int8, pg_catalog.json_build_array(s.nspname, t.typname, fs.nspname, f.proname)::pg_catalog.text
+SELECT 21, m.typ::pg_catalog.int8, pg_catalog.json_build_array(
+		m.typ::pg_catalog.int8, s.nspname, t.typname, fs.nspname, f.proname, m.context)::pg_catalog.text
 	FROM made AS m
 	JOIN pg_catalog.pg_type AS t ON t.oid OPERATOR(pg_catalog.=) m.typ
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) t.typnamespace

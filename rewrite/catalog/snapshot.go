@@ -59,6 +59,7 @@ type Snapshot struct {
 	operators map[string]bool
 	types     map[Name]TypeInfo
 	casts     map[string][]Name // functions by the name of the type
+	byType    map[uint32][]Cast // by the object id of the type
 	builtin   map[string]bool
 	columns   map[string]bool
 	denied    map[Name]bool
@@ -90,6 +91,7 @@ func New(data Data) *Snapshot {
 		operators:         make(map[string]bool, len(data.Operators)),
 		types:             make(map[Name]TypeInfo, len(data.Types)),
 		casts:             make(map[string][]Name),
+		byType:            make(map[uint32][]Cast),
 		builtin:           make(map[string]bool, len(data.BuiltinTypes)),
 		empty:             &pathless{},
 		columns:           make(map[string]bool, len(data.OtherColumns)),
@@ -114,6 +116,7 @@ func New(data Data) *Snapshot {
 	}
 	for _, c := range data.Casts {
 		s.casts[c.Type.Name] = append(s.casts[c.Type.Name], c.Function)
+		s.byType[c.OID] = append(s.byType[c.OID], c)
 	}
 	for _, name := range data.BuiltinTypes {
 		s.builtin[name] = true
@@ -290,6 +293,10 @@ func (s *Snapshot) CastFunctions(name string) []Name {
 	name, _ = s.clip(name)
 	return s.casts[name]
 }
+
+// Casts are those of users' functions to and from the type with that object
+// id, its parts included.
+func (s *Snapshot) Casts(oid uint32) []Cast { return s.byType[oid] }
 
 // DanglingRules are the names in Config.Tables that match no relation.
 func (s *Snapshot) DanglingRules() []Name { return s.data.DanglingRules }

@@ -730,3 +730,39 @@ SELECT count(*) FROM patients;
 --! rls rewrite both: 42501 setting.unlisted
 --= rls rewrite: harmless, no extension has it
 SET other.setting = 'x';
+
+-- A2. the name in pieces of Unicode escapes with another escape
+--! rls rewrite both: 42501 setting.tenant
+--= rls rewrite: shows
+SET U&"app" . U&"!0074enant_id" UESCAPE '!' = '2';
+SELECT note FROM members;
+
+-- A4. the names of pg_settings as the function's arguments
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, they get what they have
+SELECT set_config(name, setting, false) FROM pg_settings WHERE name = 'app.tenant_id';
+
+-- A20. MERGE into pg_settings
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+MERGE INTO pg_settings USING (SELECT 1) x ON name = 'search_path' WHEN MATCHED THEN UPDATE SET setting = 'attic';
+
+-- A20. UPDATE pg_settings by its schema, in capitals
+--! rls rewrite both: 42501
+--= rls rewrite: leaves
+UPDATE PG_CATALOG.PG_SETTINGS AS s SET setting = 'attic' FROM (VALUES ('search_path')) AS v(n) WHERE s.name = v.n;
+
+-- A18. ALTER ROLE ALL
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+ALTER ROLE ALL SET search_path = attic;
+
+-- A18. ALTER DATABASE
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+ALTER DATABASE postgres SET search_path = attic;
+
+-- A18. ALTER SYSTEM
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+ALTER SYSTEM SET standard_conforming_strings = off;

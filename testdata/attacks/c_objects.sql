@@ -464,3 +464,123 @@ SELECT * FROM countriesxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 --= rls: harmless, policies hold
 --= rewrite: shows
 SELECT public.name FROM patients AS public;
+
+-- C11. a cast that an assignment makes by itself
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+INSERT INTO sights (tenant_id, id, p) VALUES (1, 7, 2) RETURNING p;
+
+-- C11. such a cast in UPDATE
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+UPDATE sights SET p = 2 WHERE id = 1 RETURNING p;
+
+-- C11. such a cast of the elements of an array
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+UPDATE sights SET ps[1] = 2 WHERE id = 1 RETURNING ps;
+
+-- C11. such a cast in INSERT ... SELECT
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+INSERT INTO sights (tenant_id, id, p) SELECT 1, 8, 2 RETURNING p;
+
+-- C11. such a cast in ON CONFLICT
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+INSERT INTO sights (tenant_id, id) VALUES (1, 1) ON CONFLICT (tenant_id, id) DO UPDATE SET p = 2 RETURNING p;
+
+-- C11. such a cast in a common table expression
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+WITH x AS (UPDATE sights SET p = id WHERE id = 1 RETURNING p) SELECT p FROM x;
+
+-- C11. such a cast in MERGE
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+MERGE INTO sights s USING (SELECT 1 AS one) x ON s.id = 1 WHEN MATCHED THEN UPDATE SET p = 2;
+SELECT p FROM sights WHERE id = 1;
+
+-- C11. such a cast of a parameter
+--! rls rewrite both: 42501 type.unlisted
+--$ 2
+--= rls: harmless, policies hold
+--= rewrite: shows
+UPDATE sights SET p = $1::int WHERE id = 1 RETURNING p;
+
+-- C11. a cast that an operator makes by itself
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: harmless, PostgreSQL finds another operator
+SELECT g || '' FROM glances WHERE id = 1;
+
+-- C11. a cast that a function's argument makes by itself
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT upper(g) FROM glances WHERE id = 1;
+
+-- C11. such a cast in a condition
+--! rls rewrite both: 42501 type.unlisted
+--? own / nobody
+--= rls: harmless, policies hold
+--= rewrite: harmless, both are the same for it
+SELECT id FROM glances WHERE g LIKE '%PROBE%';
+
+-- C11. such a cast in COPY
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+COPY (SELECT concat('', upper(g)) FROM glances WHERE id = 1) TO STDOUT;
+
+-- C11. such a cast in a sub-select's value
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: harmless, PostgreSQL finds another operator
+SELECT (SELECT g FROM glances WHERE id = 1) || 'x';
+
+-- C11. such a cast of an element
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT upper((array_agg(g))[1]) FROM glances WHERE id = 1;
+
+-- C11. such a cast of what a function returns
+--! rls rewrite both: 42501 type.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT upper(x.g) FROM json_populate_recordset(NULL::glances, '[{"g": {"note": "x"}}]') AS x;
+
+-- C11. the constructor of a range of the operator's own
+--! rls rewrite both: 42501 function.unlisted
+--= rls: harmless, it makes a value
+--= rewrite: shows
+SELECT span('a', note) FROM members WHERE id = 1;
+
+-- C7. an ordered-set aggregate over a function's results
+--! rls rewrite both: 42501 function.unlisted
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY peers(m)) FROM members m;
+
+-- C8. a field of a row that a function returns, by its place in an array
+--! rls rewrite both: 42501 function.unlisted
+--= rls rewrite: shows
+SELECT ((SELECT array_agg(s) FROM spies() s WHERE tenant_id = 2)[1]).note;
+
+-- C8. a namespace of XMLTABLE
+--! rls rewrite both: 42501 function.unlisted
+--= rls rewrite: shows
+SELECT * FROM XMLTABLE(XMLNAMESPACES('u' AS x), '/a' PASSING '<a/>' COLUMNS b text PATH 'b' DEFAULT spy());
+
+-- C8. a function in the sample's seed
+--! rls rewrite both: 42501 function.unlisted
+--= rls rewrite: unseen, the sample of a small table may be the same
+SELECT id FROM members TABLESAMPLE bernoulli (50) REPEATABLE (length(spy()));

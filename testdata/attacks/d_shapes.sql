@@ -860,3 +860,120 @@ SELECT 1; SELECT note FROM members; DELETE FROM handles;
 --= rls: harmless, policies hold
 --= rewrite: shows
 ;;; SELECT note FROM members;;;
+
+-- D4. rows as an argument of GROUPING
+--= rls: harmless, policies hold
+--= rewrite: tells
+SELECT name, GROUPING(name), count(*) FROM members GROUP BY ROLLUP (name) ORDER BY 1;
+
+-- D4. a sub-select as the place of an array's element
+--= rls: harmless, policies hold
+--= rewrite: tells
+SELECT (ARRAY['none', 'one', 'two', 'three', 'four'])[1 + (SELECT count(*) FROM members)];
+
+-- D4. a sub-select as a slice's bound that is assigned to
+--= rls: harmless, policies hold
+--= rewrite: writes
+UPDATE patients SET tags[(SELECT count(*)::int FROM members)] = 'x' WHERE id = 1 RETURNING tags;
+
+-- D4. a range over all rows
+--= rls: harmless, policies hold
+--= rewrite: tells
+SELECT range_agg(int4range(credit, credit + 1)) FROM members;
+
+-- D4. a multirange made from a sub-select
+--= rls: harmless, policies hold
+--= rewrite: tells
+SELECT int4multirange(VARIADIC ARRAY(SELECT int4range(credit, credit + 1) FROM members ORDER BY credit));
+
+-- D4. a field of a row in an array
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT ((array_agg(m ORDER BY m.tenant_id DESC))[1]).note FROM members m;
+
+-- D4. a field of a sub-select's row
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT ((SELECT m FROM members m ORDER BY tenant_id DESC LIMIT 1)).note;
+
+-- D4. rows through json and back
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT (json_populate_record(NULL::members, row_to_json(m))).note FROM members m;
+
+-- D4. rows through jsonb_path_query
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT jsonb_path_query(jsonb_agg(m), '$[*].note') FROM members m;
+
+-- D4. a search order over a recursive query
+--= rls: harmless, policies hold
+--= rewrite: shows
+WITH RECURSIVE t(id, note) AS (SELECT id, note FROM members UNION SELECT m.id, m.note FROM members m JOIN t ON m.id = t.id + 1) SEARCH DEPTH FIRST BY id SET seen CYCLE id SET looped USING path SELECT id, note FROM t ORDER BY seen, note;
+
+-- D4. XMLSERIALIZE of rows
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT xmlserialize(CONTENT xmlagg(xmlelement(NAME n, note) ORDER BY note) AS text) FROM members;
+
+-- D4. FETCH FIRST WITH TIES
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT note FROM members ORDER BY length(note) FETCH FIRST 1 ROWS WITH TIES;
+
+-- D4. unnest of an aggregate
+--= rls: harmless, policies hold
+--= rewrite: shows
+SELECT unnest(array_agg(note)) FROM members;
+
+-- D8. INSERT under another name, with its own name in RETURNING
+--! rls: 42501
+--= rls: harmless, policies hold
+--= rewrite: tells
+INSERT INTO members AS patients (id, name, note, credit, active) SELECT 70 + id, name, note, 1, true FROM members RETURNING patients.note;
+
+-- D10. the tenant column from a row
+--! rls rewrite both: 42501
+--= rls: harmless, policies hold
+--= rewrite: tells
+UPDATE members SET (tenant_id) = ROW (2) WHERE id = 1;
+
+-- D10. the tenant column behind an alias of the same name as another table
+--! rls rewrite both: 42501
+--= rls: harmless, policies hold
+--= rewrite: tells
+UPDATE members AS countries SET tenant_id = 2 WHERE countries.id = 1;
+
+-- D13. EXPLAIN of a cursor
+--! rls rewrite both: 0A000 statement.explain
+--= rls rewrite: tells
+EXPLAIN DECLARE c CURSOR FOR SELECT note FROM members WHERE credit > 70;
+
+-- D13. EXPLAIN of CREATE TABLE AS with a prepared statement
+--! rls rewrite both: 0A000 statement.explain
+--= rls rewrite: leaves
+PREPARE q AS SELECT note FROM members;
+EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) CREATE TABLE stolen AS EXECUTE q;
+
+-- D13. a prepared statement with the proxy's name for one
+--! rls rewrite both: 26000
+--= rls rewrite: harmless, there is none
+EXECUTE tenantgate_set ('app.tenant_id', '2');
+
+-- D13. a prepared statement in the place of the proxy's
+--= rls: leaves
+--= rewrite: shows
+PREPARE tenantgate_tenant (text) AS SELECT note, $1 FROM members;
+EXECUTE tenantgate_tenant ('1');
+
+-- D13. two prepared statements whose names are equal in 63 bytes
+--= rls: leaves
+--= rewrite: shows
+PREPARE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab AS SELECT note FROM members;
+EXECUTE aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaac;
+
+-- D13. a cursor whose name is written in two ways
+--= rls: leaves
+--= rewrite: shows
+DECLARE U&"\0063" CURSOR FOR SELECT note FROM members;
+FETCH ALL FROM "c";

@@ -289,3 +289,37 @@ SELECT * FROM pg_publication_tables;
 -- G13. a relation of another extension
 --= rls rewrite: harmless, there is no such relation
 SELECT * FROM pg_buffercache;
+
+-- G2. what a statistics object holds
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+SELECT i.* FROM pg_statistic_ext_data d, LATERAL pg_mcv_list_items(d.stxdmcv) i;
+
+-- G5. the server's memory
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+SELECT sum(total_bytes) > 0 FROM pg_backend_memory_contexts;
+
+-- G5. the server's shared memory
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+SELECT count(*) > 0 FROM pg_shmem_allocations;
+
+-- G5. another session's memory in the server's log
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+SELECT pg_log_backend_memory_contexts(pg_backend_pid());
+
+-- G10. a message in the write-ahead log
+--! rls rewrite both: 42501
+--= rls rewrite: unseen, nobody decodes it
+SELECT pg_logical_emit_message(false, 'x', 'y') IS NOT NULL;
+
+-- G7. maintenance of an index by a function
+--! rls rewrite both: 42501
+--= rls rewrite: harmless, PostgreSQL refuses it
+SELECT gin_clean_pending_list('members_name_idx'), brin_summarize_new_values('members_name_idx');
+
+-- G11. the server's address
+--= rls rewrite: unseen, it is the same for all
+SELECT inet_server_port() IS NOT NULL, pg_postmaster_start_time() IS NOT NULL;

@@ -97,6 +97,8 @@ CREATE OPERATOR === (leftarg = int, rightarg = int, function = same);
 CREATE TYPE note_ref AS (id int);
 CREATE FUNCTION to_ref(int) RETURNS note_ref LANGUAGE sql AS 'SELECT ROW($1)::note_ref';
 CREATE CAST (int AS note_ref) WITH FUNCTION to_ref(int);
+CREATE FUNCTION days_of(date) RETURNS bigint LANGUAGE sql AS 'SELECT ($1 - DATE ''2000-01-01'')::bigint';
+CREATE CAST (date AS bigint) WITH FUNCTION days_of(date) AS ASSIGNMENT;
 CREATE FUNCTION good(text) RETURNS bool LANGUAGE sql IMMUTABLE AS 'SELECT true';
 CREATE DOMAIN checked AS text CHECK (good(VALUE));
 CREATE FUNCTION on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
