@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,6 +44,7 @@ type backend struct {
 	querier        *pool.Querier
 	statements     *statements
 	sealKey        *catalog.SealKey // nil: the tenant setting holds the key as it is
+	secret         rewrite.Secret   // of locks and channels
 	ahead          atomic.Int64     // by how many nanoseconds the server's clock is ahead, as last seen
 
 	mu       sync.Mutex
@@ -70,6 +72,11 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 	}
 	if at.alone {
 		b.rewriter = s.guardOnly
+	}
+	if cfg.Secret != nil {
+		b.secret = *cfg.Secret
+	} else if _, err := rand.Read(b.secret[:]); err != nil {
+		return nil, fmt.Errorf("make a secret: %w", err)
 	}
 	defer func() {
 		if err != nil {

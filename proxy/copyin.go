@@ -121,8 +121,8 @@ func (s *session) insertFor(ctx context.Context, sql string) (*prepared, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &prepared{parsed: true, statement: &result.Statements[0], key: s.key()}
-	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(nil, p.statement))
+	p := &prepared{parsed: true, statement: &result.Statements[0], values: s.values}
+	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(nil, p.statement))
 	return p, nil
 }
 
@@ -176,7 +176,7 @@ func (s *session) insertRows(c *copyIn, p *prepared, values [][]byte) error {
 	s.ensure(p)
 	msg, at := beginMessage(s.send, 'B')
 	msg = appendCString(append(msg, 0), p.serverName())
-	s.send = finishMessage(args.appendWithKeys(msg, len(p.statement.Keys), s.key()), at)
+	s.send = finishMessage(args.appendWithKeys(msg, p.statement.Keys, s.values), at)
 	s.push(request{await: awaitBind, reply: replySkip})
 	s.send = appendExecute(s.send, "", 0)
 	s.push(request{await: awaitExecute, reply: replySkip, copied: true})

@@ -74,6 +74,7 @@ var ownStatements = map[string]string{ // of tenants' server connections
 	showStatement:    "SELECT pg_catalog.current_setting($1, true)",
 	forgetStatement:  "DISCARD SEQUENCES",
 	holdingStatement: holdingQuery,
+	locksStatement:   locksQuery,
 }
 
 var operatorStatements = map[string]string{

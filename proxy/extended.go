@@ -20,7 +20,7 @@ type prepared struct {
 	parsed    bool // a server has accepted it
 	statement *rewrite.Statement
 	shared    *pool.Statement
-	key       string // the tenant's, for positions
+	values    *rewrite.Values // the tenant's, for positions
 	described bool
 	columns   string          // RowDescription as the client knows it, "" if it was not told; "n" of NoData
 	changed   bool            // it has other columns than these now
@@ -38,7 +38,7 @@ func (p *prepared) original(position int) int {
 	if p.statement == emptyStatement {
 		return position
 	}
-	return p.statement.Text.Original(position, p.key)
+	return p.statement.Text.OriginalFor(position, p.values)
 }
 
 // serverName is the statement's name on server connections.
@@ -65,11 +65,11 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if err != nil {
 		return s.refuse(err)
 	}
-	p := &prepared{name: name, unnamed: name == "", statement: emptyStatement, key: s.key()}
+	p := &prepared{name: name, unnamed: name == "", statement: emptyStatement, values: s.values}
 	text := ""
 	if len(result.Statements) > 0 {
 		p.statement = &result.Statements[0]
-		text = p.statement.Text.SQL(p.key)
+		text = p.statement.Text.SQLFor(p.values)
 		if ownKind(p.statement) {
 			return s.parseOwn(p)
 		}
@@ -271,7 +271,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if len(p.statement.Keys) == 0 {
 		msg = append(msg, rest...)
 	} else {
-		msg = args.appendWithKeys(msg, len(p.statement.Keys), s.key())
+		msg = args.appendWithKeys(msg, p.statement.Keys, s.values)
 	}
 	s.send = finishMessage(msg, at)
 	s.push(request{await: awaitBind, about: p})
@@ -557,10 +557,10 @@ func (a *bindArgs) format(i int) uint16 {
 	}
 }
 
-// appendWithKeys appends the arguments and behind them the key, n times, as
+// appendWithKeys appends the arguments and behind them the tenant's values, as
 // text.
-func (a *bindArgs) appendWithKeys(dst []byte, n int, key string) []byte {
-	total := uint16(min(a.count()+n, math.MaxUint16))
+func (a *bindArgs) appendWithKeys(dst []byte, keys []rewrite.Key, values *rewrite.Values) []byte {
+	total := uint16(min(a.count()+len(keys), math.MaxUint16))
 	if len(a.formats) == 0 {
 		dst = append(dst, 0, 0)
 	} else {
@@ -568,7 +568,7 @@ func (a *bindArgs) appendWithKeys(dst []byte, n int, key string) []byte {
 		for i := range a.count() {
 			dst = binary.BigEndian.AppendUint16(dst, a.format(i))
 		}
-		for range n {
+		for range keys {
 			dst = append(dst, 0, 0)
 		}
 	}
@@ -581,9 +581,10 @@ func (a *bindArgs) appendWithKeys(dst []byte, n int, key string) []byte {
 		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v)))
 		dst = append(dst, v...)
 	}
-	for range n {
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(key)))
-		dst = append(dst, key...)
+	for _, k := range keys {
+		text := values[k.Value]
+		dst = binary.BigEndian.AppendUint32(dst, uint32(len(text)))
+		dst = append(dst, text...)
 	}
 	return append(dst, a.results...)
 }

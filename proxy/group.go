@@ -36,8 +36,8 @@ func (s *session) sendStatement(st *rewrite.Statement) {
 	if needsTenant(st.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
-	p := &prepared{unnamed: true, statement: st, key: s.key()}
-	s.send = appendParse(s.send, "", st.Text.SQL(p.key), nil)
+	p := &prepared{unnamed: true, statement: st, values: s.values}
+	s.send = appendParse(s.send, "", st.Text.SQLFor(p.values), nil)
 	s.push(request{await: awaitParse, reply: replySkip, about: p})
 	s.conn.Unnamed = nil
 	s.send = appendBindText(s.send, "")

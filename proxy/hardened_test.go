@@ -108,7 +108,6 @@ func TestWhatIsTakenFromPublicIsOutOfTheRolesReach(t *testing.T) {
 	app := pgtest.Connect(t, c.URL(c.Policies))
 	for _, sql := range []string{
 		"SELECT query_to_xml('SELECT 1', true, false, '')", "SELECT * FROM ts_stat('SELECT NULL::tsvector')", "SELECT lo_create(0)",
-		"SELECT pg_notify('a', 'b')", "SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_xact_lock(1, 2)",
 		"SELECT pg_terminate_backend(1)", "SELECT pg_stat_get_activity(NULL)", "TABLE pg_stat_activity", "TABLE pg_stats", "TABLE pg_locks",
 		"TABLE pg_settings", "UPDATE pg_settings SET setting = 'x' WHERE name = 'search_path'", "DO $$BEGIN END$$", "CREATE TEMP TABLE t ()",
 		"CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'", "CREATE TABLE t ()",

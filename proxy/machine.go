@@ -33,6 +33,7 @@ const (
 	awaitTenant                      // one row: the tenant's key as it was set
 	awaitSetting                     // one row: a run-time parameter's value
 	awaitHolding                     // one row: what the session holds
+	awaitLocks                       // one row: how many advisory locks it holds
 	awaitFunction                    // FunctionCallResponse, then ReadyForQuery
 	awaitRefusal                     // an error, in whose place goes the refusal
 	awaitNothing                     // replyFake: what to say is at hand
@@ -135,7 +136,7 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return false, m.expect(typ, "t")
 	case awaitDescribePortal:
 		return true, m.expect(typ, "Tn")
-	case awaitTenant, awaitSetting, awaitHolding:
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks:
 		return typ == 'C', m.expect(typ, "DC")
 	case awaitExecute:
 		return m.duringExecute(typ)

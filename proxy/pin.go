@@ -53,8 +53,14 @@ const (
 	// holdingStatement is one of the proxy's own: what the session holds, as
 	// JSON. Every name in it is qualified, operators too.
 	holdingStatement = "tenantgate_holding"
+	// locksStatement is another: whether the session holds advisory locks. It
+	// looks at all locks of the server, and is asked only where there may be some.
+	locksStatement = "tenantgate_locks"
 	// holdingPortal is not the unnamed one, which may be the client's.
 	holdingPortal = "tenantgate: holding"
+
+	locksQuery = `SELECT pg_catalog.count(*)::pg_catalog.text FROM pg_catalog.pg_lock_status() AS l
+WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OPERATOR(pg_catalog.=) 'advisory'::pg_catalog.text`
 
 	holdingQuery = `SELECT pg_catalog.json_build_object(
 'cursors', (SELECT pg_catalog.count(*) FROM pg_catalog.pg_cursors AS h WHERE h.is_holdable),
@@ -85,6 +91,7 @@ type holding struct {
 	answer    string             // that tables were read from
 	changed   bool               // ask before the next text is read
 	unsettled bool               // ask when the transaction has ended
+	unlocked  bool               // ask for locks when the transaction has ended
 	dirty     bool               // the connection must be cleaned before it is anybody else's
 	kept      bool               // no transaction is under way: the connection is a pinned one
 
@@ -121,7 +128,7 @@ func (h *holding) take(answer string) error {
 	if err := json.Unmarshal([]byte(answer), &found); err != nil {
 		return fmt.Errorf("%w: what the session holds: %w", errServerProtocol, err)
 	}
-	h.answer, h.reasons, h.tables = answer, 0, nil
+	h.answer, h.reasons, h.tables = answer, h.reasons&pinAdvisory, nil
 	if found.Objects > 0 {
 		h.reasons |= pinTemporary
 	}
@@ -164,14 +171,26 @@ func (h *holding) names(sql string) bool {
 	return slices.ContainsFunc(h.tables, func(t catalog.Relation) bool { return strings.Contains(folded, strings.ToLower(t.Name)) })
 }
 
+// takeLocks reads the server's answer.
+func (h *holding) takeLocks(answer string) {
+	h.reasons &^= pinAdvisory
+	if answer != "0" {
+		h.reasons |= pinAdvisory
+	}
+}
+
 // noteHolding notes that a statement on its way may change what is held.
 func (s *session) noteHolding(st *rewrite.Statement) {
 	if s.operator {
 		s.noteUnsure(st)
 		return
 	}
-	if h := &s.held; h.concerns(st.Hold) {
+	h := &s.held
+	if h.concerns(st.Hold &^ (rewrite.HoldLocks | rewrite.HoldUnlocks)) {
 		h.changed, h.unsettled, h.dirty = true, true, true
+	}
+	if st.Hold&rewrite.HoldLocks != 0 || st.Hold&rewrite.HoldUnlocks != 0 && h.reasons&pinAdvisory != 0 {
+		h.unlocked = true
 	}
 }
 
@@ -204,18 +223,32 @@ func (s *session) askHolding(upkeep bool) {
 	s.push(request{await: awaitClose, reply: replySkip, upkeep: upkeep})
 }
 
+// askLocks asks the server whether the session holds advisory locks. No
+// transaction is under way, so no portal is the client's.
+func (s *session) askLocks() {
+	s.send = appendBindText(s.send, locksStatement)
+	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitLocks, reply: replySkip, upkeep: true})
+}
+
 // settleHolding decides at the end of a transaction whether the session keeps
 // its connection. It is false if the connection may be released.
 func (s *session) settleHolding() (kept bool, err error) {
 	asked := s.held.unsettled
-	if asked {
-		s.askHolding(true)
+	if asked || s.held.unlocked {
+		if asked {
+			s.askHolding(true)
+		}
+		if s.held.unlocked {
+			s.askLocks()
+		}
 		s.send = appendBare(s.send, 'S')
 		s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
 		if err := s.exchange(); err != nil || s.conn == nil {
 			return false, err
 		}
-		s.held.unsettled = false
+		s.held.unsettled, s.held.unlocked = false, false
 		s.pin(s.held.reasons)
 	}
 	if s.held.reasons != 0 {
@@ -240,6 +273,9 @@ func (s *session) clean() error {
 	s.push(request{await: awaitQuery, reply: replySkip, upkeep: true})
 	s.sendOwnStatements()
 	s.askHolding(true)
+	if s.held.reasons&pinAdvisory != 0 && !s.operator {
+		s.askLocks()
+	}
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
 	if err := s.exchange(); err != nil || s.conn == nil {

@@ -19,9 +19,9 @@ func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement, sql str
 	if s.statements[st.Name] != nil {
 		return s.refuseSimple(newError("42P05", fmt.Sprintf("prepared statement %q already exists", st.Name), ""))
 	}
-	p := &prepared{name: st.Name, statement: &st.Prepare.Statement, key: s.key()}
+	p := &prepared{name: st.Name, statement: &st.Prepare.Statement, values: s.values}
 	s.noteTables(p, rewrite.Request{SQL: sql})
-	p.shared = s.backend.shared(p.statement.Text.SQL(p.key), withKeys(st.Prepare.ParamOIDs, p.statement))
+	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(st.Prepare.ParamOIDs, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}
@@ -100,7 +100,7 @@ func (s *session) executeSQL(ctx context.Context, st *rewrite.Statement) error {
 	}
 	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
-	msg = args.appendWithKeys(appendCString(appendCString(msg, ""), p.serverName()), len(p.statement.Keys), s.key())
+	msg = args.appendWithKeys(appendCString(appendCString(msg, ""), p.serverName()), p.statement.Keys, s.values)
 	s.send = finishMessage(msg, at)
 	s.push(request{await: awaitBind, reply: replySkip, about: p})
 	s.send = appendTarget(s.send, 'D', 'P', "")

@@ -198,7 +198,9 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 
 // ownRow reads a row that the proxy asked for.
 func (s *session) ownRow(req request, body []byte) error {
-	if req.await != awaitTenant && req.await != awaitSetting && req.await != awaitHolding {
+	switch req.await {
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks:
+	default:
 		return nil
 	}
 	if req.await == awaitSetting && isNullRow(body) {
@@ -220,6 +222,8 @@ func (s *session) ownRow(req request, body []byte) error {
 			return s.takeOperatorHolding(value)
 		}
 		return s.held.take(value)
+	case req.await == awaitLocks:
+		s.held.takeLocks(value)
 	case req.await == awaitSetting:
 		s.takeSetting(req.value, value, req.reset)
 	}

@@ -70,6 +70,7 @@ type Database struct {
 type BackendConfig struct {
 	Pool    pool.Config
 	SealKey *catalog.SealKey // what tokens for its policies are made with; nil: they read the tenant's key itself
+	Secret  *rewrite.Secret  // what keeps tenants' locks and channels apart; nil: one that other proxies do not have
 }
 
 // A Server accepts clients. New, Serve (which any number of listeners may run

@@ -15,6 +15,7 @@ import (
 
 	"tenantgate/auth"
 	"tenantgate/pool"
+	"tenantgate/rewrite"
 )
 
 // directWrite is what goes to the server in one blocking write. More could
@@ -50,10 +51,11 @@ type session struct {
 	begun      time.Time
 	clock      clock
 	shown      shown
-	tenant     *auth.Tenant // nil until one is chosen; changes under the server's lock, as the next two
-	operator   bool         // confined by no tenant
-	tally      *tally       // of the tenant
-	counts     *counts      // while it was this tenant's
+	tenant     *auth.Tenant    // nil until one is chosen; changes under the server's lock, as the next two
+	operator   bool            // confined by no tenant
+	tally      *tally          // of the tenant
+	counts     *counts         // while it was this tenant's
+	values     *rewrite.Values // the tenant's
 
 	machine
 	args        bindArgs              // of the Bind message under way

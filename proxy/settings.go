@@ -191,5 +191,6 @@ func tenantError(err error) error {
 // setTenant makes the session a tenant's.
 func (s *session) setTenant(t *auth.Tenant) {
 	s.countFor(t)
+	s.values = s.backend.secret.Values(t.Key)
 	s.log = s.untenanted.With().Str("tenant", t.ID).Logger()
 }

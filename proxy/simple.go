@@ -25,20 +25,20 @@ var severalStatements = &rewrite.UnsupportedError{
 // statement, so that positions can be led back to the client's text.
 type sentText struct {
 	statements []rewrite.Statement
-	key        string
+	values     *rewrite.Values
 }
 
 // sql returns the text to send.
 func (t *sentText) sql() string {
 	if len(t.statements) == 1 {
-		return t.statements[0].Text.SQL(t.key)
+		return t.statements[0].Text.SQLFor(t.values)
 	}
 	var sql []byte
 	for i := range t.statements {
 		if i > 0 {
 			sql = append(sql, ';')
 		}
-		sql = append(sql, t.statements[i].Text.SQL(t.key)...)
+		sql = append(sql, t.statements[i].Text.SQLFor(t.values)...)
 	}
 	return string(sql)
 }
@@ -46,9 +46,9 @@ func (t *sentText) sql() string {
 // original maps a character position in sql to one in the client's message.
 func (t *sentText) original(position int) int {
 	for i := range t.statements {
-		length := utf8.RuneCountInString(t.statements[i].Text.SQL(t.key))
+		length := utf8.RuneCountInString(t.statements[i].Text.SQLFor(t.values))
 		if position <= length+1 || i == len(t.statements)-1 {
-			return t.statements[i].Text.Original(position, t.key)
+			return t.statements[i].Text.OriginalFor(position, t.values)
 		}
 		position -= length + 1
 	}
@@ -214,7 +214,7 @@ func resetsAll(st *rewrite.Statement) bool { return st.Kind == rewrite.KindReset
 // be first, and it ends with a transaction.
 func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	if !s.backend.confining || len(statements) == 0 {
-		return []piece{{sentText: sentText{statements, s.key()}}}, nil
+		return []piece{{sentText: sentText{statements, s.values}}}, nil
 	}
 	var pieces []piece
 	begin, control := 0, 0 // of the piece; behind its last transaction control statement
@@ -223,7 +223,7 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	parts := false   // a cut from here on would part an implicit transaction
 	add := func(end int) {
 		if end > begin {
-			pieces = append(pieces, piece{sentText{statements[begin:end], s.key()}, confine})
+			pieces = append(pieces, piece{sentText{statements[begin:end], s.values}, confine})
 		}
 	}
 	for i := range statements {

@@ -333,6 +333,7 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		portals:    make(map[string]*prepared),
 		ownPortals: make(map[string]*ownPortal),
 		settings:   settings,
+		values:     new(rewrite.Values),
 		initial:    maps.Clone(settings),
 		touched:    make(map[string]bool),
 		leftover:   lastLeftover.Add(1),
@@ -390,7 +391,6 @@ func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (
 	switch {
 	case err == nil:
 		home = t
-		s.setTenant(t)
 	case chosen != "" || !errors.Is(err, auth.ErrNoTenant):
 		return "", tenantError(err)
 	}
@@ -401,6 +401,9 @@ func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (
 	if s.backend, err = g.server.backendAt(ctx, at); err != nil {
 		g.log.Error().Err(err).Msg("backend cannot be opened")
 		return "", newError("57P03", "the database server is not available", "Try again.")
+	}
+	if t != nil {
+		s.setTenant(t)
 	}
 	return home.ID, nil
 }

@@ -30,6 +30,8 @@ type auditor struct {
 
 	// isKey tells whether a node is the tenant's key as a value of a type.
 	isKey func(n *pg_query.Node, t catalog.Type) bool
+	// isValue tells the same of any value.
+	isValue func(n *pg_query.Node, v Value, t catalog.Type) bool
 	// isChecked tells whether a constant or parameter that is written into a
 	// tenant column will be compared with the key.
 	isChecked func(n *pg_query.Node, rel *catalog.Relation, f family) bool
@@ -141,6 +143,10 @@ func (a *auditor) walk(v reflect.Value, env *visible) error {
 			return nil // names FROM items, not relations
 		case *pg_query.ConstraintsSetStmt:
 			return nil // names constraints
+		case *pg_query.FuncCall:
+			if err := a.separated(n); err != nil {
+				return err
+			}
 		case *pg_query.CurrentOfExpr:
 			return auditFailure("WHERE CURRENT OF")
 		}

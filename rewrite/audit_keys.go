@@ -20,7 +20,7 @@ func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) 
 	if err != nil {
 		return err
 	}
-	a := &auditor{catalog: cat, isKey: literalKeys(key), isChecked: constantsOf(key)}
+	a := &auditor{catalog: cat, isKey: literalKeys(key), isValue: isSomeValue, isChecked: constantsOf(key)}
 	if extended {
 		a.isKey = func(n *pg_query.Node, t catalog.Type) bool {
 			return isLiteralKey(n, key, t) || isParamKey(n, t, func(int) bool { return true })
@@ -38,6 +38,11 @@ func (r *Rewriter) Audit(sql, key string, extended bool, cat *catalog.Snapshot) 
 		}
 	}
 	return nil
+}
+
+// isSomeValue takes any value of a type for one of the tenant's.
+func isSomeValue(n *pg_query.Node, _ Value, t catalog.Type) bool {
+	return isCastTo(n, t) && n.GetTypeCast().GetArg().GetAConst().GetSval() != nil || isParamKey(n, t, func(int) bool { return true })
 }
 
 // literalKeys recognizes the key in the simple protocol.

@@ -24,6 +24,7 @@ type functionRule struct {
 	allowed     bool
 	args        int  // allowed with so many arguments alone; 0 is any number
 	catalogOnly bool // allowed only beside system catalogs
+	apart       bool // allowed where what it names can be made the tenant's own
 	rule        string
 	reason      string
 }
@@ -60,10 +61,11 @@ func parseFunctions(list string) functionRules {
 			for _, name := range s.names {
 				rules.schemas[s.header[1]][name] = true
 			}
-		case "refuse", "internal":
-			if s.header[0] == "refuse" {
+		case "refuse", "apart", "internal":
+			if s.header[0] != "internal" {
 				rule.rule = s.header[1]
 			}
+			rule.apart = s.header[0] == "apart"
 			for _, name := range s.names {
 				if prefix, ok := strings.CutSuffix(name, "*"); ok {
 					rules.prefixes[prefix] = rule
@@ -136,6 +138,12 @@ func (w *walk) funcCall(f *pg_query.FuncCall) error {
 		if c.schema == "" || c.schema == schemaCatalog {
 			return w.sequence(f, &c)
 		}
+	}
+	if rule, ok := builtins.refused[c.name]; ok && rule.apart && (c.schema == "" || c.schema == schemaCatalog) {
+		return w.apartCall(f, &c, rule)
+	}
+	if c.name == unlockAll {
+		w.hold |= HoldUnlocks
 	}
 	return w.call(&c)
 }

@@ -53,7 +53,11 @@ func goldenStatement(s *Statement, extended bool) string {
 	if extended {
 		facts = append(facts, fmt.Sprintf("params %d", s.Params))
 		for i, k := range s.Keys {
-			facts = append(facts, fmt.Sprintf("$%d is the key, type %d", s.Params+i+1, k.OID))
+			what := "the key"
+			if k.Value != ValueKey {
+				what = fmt.Sprintf("value %d", k.Value)
+			}
+			facts = append(facts, fmt.Sprintf("$%d is %s, type %d", s.Params+i+1, what, k.OID))
 		}
 	}
 	for _, c := range s.Checks {

@@ -20,6 +20,7 @@ type guard struct {
 	explain    bool   // Config.Explain
 	tempTables bool   // Config.TempTables
 	policies   bool   // Config.RequireRowSecurity
+	oneTenant  bool   // Config.OneTenant
 }
 
 func newGuard(config *Config) (*guard, error) {
@@ -28,28 +29,41 @@ func newGuard(config *Config) (*guard, error) {
 	}
 	return &guard{
 		setting: foldASCII(config.Setting), explain: config.Explain, tempTables: config.TempTables, policies: config.RequireRowSecurity,
+		oneTenant: config.OneTenant,
 	}, nil
 }
 
-// check refuses a statement, or tells what kind it is and what it does with
-// sequences. name is that of Statement.Name. src is the whole text that the
-// statement is part of.
-func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (kind Kind, name string, uses SequenceUse, err error) {
+// check refuses a statement, or tells what kind it is and what it does. src is
+// the whole text that the statement is part of.
+func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source) (verdict, error) {
 	first, end := src.statement(raw)
 	at := place{sql: src.sql}
 	if first < len(src.tokens) {
 		at.offset = src.tokens[first].start
 	}
 	if err := checkNumbers(src, first, end, cat.ServerVersion); err != nil {
-		return 0, "", SequenceUse{}, err
+		return verdict{}, err
 	}
 	w := &walk{g: g, cat: cat, place: at}
-	kind, name, err = g.decide(raw, w)
-	return kind, name, w.uses, err
+	kind, name, err := g.decide(raw, w)
+	return verdict{kind: kind, name: name, uses: w.uses, hold: w.hold, apart: w.apart}, err
+}
+
+// A verdict is what the guard says of a statement that may be sent.
+type verdict struct {
+	kind  Kind
+	name  string // of Statement.Name
+	uses  SequenceUse
+	hold  Hold                 // what its functions do
+	apart []*pg_query.FuncCall // to be made the tenant's own
 }
 
 func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, err error) {
 	at := w.place
+	switch raw.Stmt.GetNode().(type) {
+	case *pg_query.Node_SelectStmt, *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt:
+		w.keepsApart = true
+	}
 	switch v := raw.Stmt.GetNode().(type) {
 	case *pg_query.Node_SelectStmt:
 		if name, ok, err := w.setConfig(raw.Stmt); ok || err != nil {

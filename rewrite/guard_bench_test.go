@@ -32,7 +32,7 @@ func BenchmarkGuard(b *testing.B) {
 			src := newSource(sql, tokens)
 			b.SetBytes(int64(len(sql)))
 			for b.Loop() {
-				_, _, _, _ = g.check(stmts[0], cat, src)
+				_, _ = g.check(stmts[0], cat, src)
 			}
 		})
 	}

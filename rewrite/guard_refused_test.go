@@ -246,10 +246,17 @@ func TestCallsOfFunctionsAreRefusedInEverySpelling(t *testing.T) {
 			"SELECT pg_relation_size('orders')", "SELECT pg_size_pretty(pg_database_size('shop'))", "SELECT pg_total_relation_size(1)",
 		},
 		"function.advisory_lock": {
-			"SELECT pg_advisory_lock(1)", "SELECT pg_try_advisory_xact_lock(1, 2)", "SELECT pg_advisory_unlock(1)",
-			"SELECT id FROM orders WHERE pg_try_advisory_lock(id)",
+			"SELECT id FROM orders WHERE pg_try_advisory_lock(id)", "SELECT id FROM orders ORDER BY pg_try_advisory_lock(id)",
+			"SELECT (SELECT pg_try_advisory_lock(o.id)) FROM orders o", "SELECT count(*) FROM orders HAVING pg_try_advisory_xact_lock(1, 2)",
+			"SELECT * FROM orders, pg_advisory_unlock(1)", "WITH l AS (SELECT pg_advisory_xact_lock(1)) SELECT id FROM orders, l",
+			"SELECT pg_try_advisory_lock(1) UNION SELECT true FROM orders", "SELECT pg_advisory_lock()", "SELECT pg_advisory_lock(1, 2, 3)",
+			"SELECT pg_advisory_lock(VARIADIC ARRAY[1])", "SELECT pg_advisory_lock(key => 1)", "SELECT pg_advisory_lock(1) OVER ()",
+			"SELECT pg_advisory_lock(1) FILTER (WHERE true)", "SELECT pg_advisory_lock(DISTINCT 1)", "SELECT pg_advisory_lock(*)",
+			"DECLARE c CURSOR FOR SELECT pg_advisory_lock(1)", "COPY (SELECT pg_advisory_lock(1)) TO STDOUT",
 		},
-		"function.notify":   {"SELECT pg_notify('c', note) FROM orders"},
+		"function.notify": {
+			"SELECT id FROM orders WHERE pg_notify('c', note) IS NULL", "SELECT pg_notify('c')", "SELECT pg_notify('c', VARIADIC ARRAY['x'])",
+		},
 		"function.sequence": {"SELECT nextval('s')", "SELECT setval('s', 1)", "SELECT currval('s')", "SELECT 1 WHERE lastval() > 0", "SELECT pg_sequence_last_value('s')"},
 		"function.position": {"SELECT txid_current()", "SELECT pg_current_wal_lsn()", "SELECT pg_export_snapshot()", "SELECT currtid2('orders', '(0,1)')"},
 		"function.replication": {

@@ -16,9 +16,11 @@ type Hold uint8
 
 // The flags of a Hold.
 const (
-	HoldBegins Hold = 1 << iota // it may make such state
-	HoldEnds                    // it may end some
-	HoldTables                  // names may come to mean other temporary tables
+	HoldBegins  Hold = 1 << iota // it may make such state
+	HoldEnds                     // it may end some
+	HoldTables                   // names may come to mean other temporary tables
+	HoldLocks                    // it may take advisory locks of the session
+	HoldUnlocks                  // it may release some
 )
 
 // holdOf returns the flags of a statement.

@@ -21,17 +21,19 @@ const maxNameBytes = 63
 // maxParams is how many parameters a Bind message can have.
 const maxParams = 65535
 
-// keys makes the nodes, and the text, that stand for the tenant's key in one
-// statement. As parameters there is one for each type of tenant column, so
-// that equal expressions of the client stay equal when they hold predicates.
+// keys makes the nodes, and the text, that stand for the tenant's key, and for
+// its other values, in one statement. As parameters there is one for each type
+// of tenant column, so that equal expressions of the client stay equal when
+// they hold predicates.
 type keys struct {
 	params bool // parameters; else literals
 	client int  // parameters of the client's own
-	sample string
+	sample *Values
 	types  []catalog.Type // of the parameters added, in order
+	values []Value        // what they are
 }
 
-// A keyForm is the key as one expression.
+// A keyForm is a value as one expression.
 type keyForm struct {
 	node func() *pg_query.Node // a new node each time
 	text string                // with a hole mark
@@ -40,14 +42,17 @@ type keyForm struct {
 // form returns the key as a value of a column's type. A literal names its
 // type, so that the server reads it the same way wherever it stands. So does
 // a parameter whose type the proxy cannot declare.
-func (k *keys) form(t catalog.Type) keyForm {
+func (k *keys) form(t catalog.Type) keyForm { return k.formOf(ValueKey, t) }
+
+// formOf does so for any value.
+func (k *keys) formOf(v Value, t catalog.Type) keyForm {
 	if !k.params {
 		return keyForm{
-			node: func() *pg_query.Node { return cast(stringConst(k.sample), t) },
-			text: holeMark + "::" + quoteName(t.Schema, t.Name),
+			node: func() *pg_query.Node { return cast(stringConst(k.sample[v]), t) },
+			text: v.mark() + "::" + quoteName(t.Schema, t.Name),
 		}
 	}
-	number := k.number(t)
+	number := k.number(v, t)
 	param := "$" + strconv.Itoa(number)
 	if t.OID < firstUserOID {
 		return keyForm{node: func() *pg_query.Node { return paramRef(number) }, text: param}
@@ -58,22 +63,22 @@ func (k *keys) form(t catalog.Type) keyForm {
 	}
 }
 
-// number returns the parameter for a type.
-func (k *keys) number(t catalog.Type) int {
+// number returns the parameter for a value of a type.
+func (k *keys) number(v Value, t catalog.Type) int {
 	for i, known := range k.types {
-		if known.OID == t.OID {
+		if known.OID == t.OID && k.values[i] == v {
 			return k.client + i + 1
 		}
 	}
-	k.types = append(k.types, t)
+	k.types, k.values = append(k.types, t), append(k.values, v)
 	return k.client + len(k.types)
 }
 
 // result lists the parameters for the Statement.
 func (k *keys) result() []Key {
 	var list []Key
-	for _, t := range k.types {
-		key := Key{OID: t.OID}
+	for i, t := range k.types {
+		key := Key{OID: t.OID, Value: k.values[i]}
 		if t.OID >= firstUserOID {
 			key.OID = 0 // the cast in the text tells the server
 		}

@@ -13,6 +13,15 @@ import (
 // sampleDigits is how many random digits end the sample.
 const sampleDigits = 32
 
+// newSamples makes the values that stand for all tenants' in a proof.
+func newSamples() *Values {
+	var v Values
+	for i := range v {
+		v[i] = newSample()
+	}
+	return &v
+}
+
 // newSample makes the key that stands for all keys in a proof. It has what
 // could go wrong with quoting, and no client can guess it, so that its literal
 // is nowhere in a client's text.
@@ -38,7 +47,7 @@ func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) 
 	if !c.unspliced {
 		text, ok := spliced(sql, part, c.splices)
 		if ok && c.viewState.bytes > 0 { // it may be deeper than the client's by far
-			if _, err := lexBounded(text.SQL(r.sample)); err != nil {
+			if _, err := lexBounded(text.SQLFor(r.samples)); err != nil {
 				return Template{}, nil, err
 			}
 		}
@@ -64,7 +73,7 @@ func (r *Rewriter) prove(c *confiner, part statementText, meant *pg_query.Node) 
 // same parses a text and reports whether it is the one statement that is
 // meant.
 func (r *Rewriter) same(text Template, meant *pg_query.Node) (*pg_query.Node, bool) {
-	stmts, err := parse(text.SQL(r.sample))
+	stmts, err := parse(text.SQLFor(r.samples))
 	if err != nil || len(stmts) != 1 || !equalTrees(stmts[0].Stmt, meant) {
 		return nil, false
 	}
@@ -83,16 +92,22 @@ func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
 		return Template{}, false
 	}
 	var out strings.Builder
-	at, literal := 0, quoteLiteral(r.sample)
+	at := 0
+	literals := make(map[string]Value, valueCount)
+	for v, sample := range r.samples {
+		literals[quoteLiteral(sample)] = Value(v) //nolint:gosec // there are a few
+	}
 	for _, t := range tokens {
-		if t.kind == tokenString && t.text(sql) == literal {
-			out.WriteString(sql[at:t.start] + holeMark)
+		if v, ok := literals[t.text(sql)]; ok && t.kind == tokenString {
+			out.WriteString(sql[at:t.start] + v.mark())
 			at = t.end
 		}
 	}
 	out.WriteString(sql[at:])
-	if strings.Contains(out.String(), r.sample[len(r.sample)-sampleDigits:]) {
-		return Template{}, false // a literal in a form that was not recognized
+	for _, sample := range r.samples {
+		if strings.Contains(out.String(), sample[len(sample)-sampleDigits:]) {
+			return Template{}, false // a literal in a form that was not recognized
+		}
 	}
 	return newTemplate(out.String(), nil), true
 }
@@ -104,15 +119,16 @@ func (r *Rewriter) auditor(cat *catalog.Snapshot, k *keys, checks []Check) *audi
 		check.text = false // how the value arrives
 		checked[check] = true
 	}
-	a := &auditor{catalog: cat, isKey: literalKeys(r.sample)}
+	a := &auditor{catalog: cat, isValue: func(n *pg_query.Node, v Value, t catalog.Type) bool { return isLiteralKey(n, r.samples[v], t) }}
 	if k.params {
-		a.isKey = func(n *pg_query.Node, t catalog.Type) bool {
+		a.isValue = func(n *pg_query.Node, v Value, t catalog.Type) bool {
 			return isParamKey(n, t, func(number int) bool {
 				i := number - k.client - 1
-				return i >= 0 && i < len(k.types) && k.types[i] == t
+				return i >= 0 && i < len(k.types) && k.types[i] == t && k.values[i] == v
 			})
 		}
 	}
+	a.isKey = func(n *pg_query.Node, t catalog.Type) bool { return a.isValue(n, ValueKey, t) }
 	a.isChecked = func(n *pg_query.Node, rel *catalog.Relation, f family) bool {
 		check := Check{table: rel.Name, family: f, param: int(n.GetParamRef().GetNumber())}
 		if check.param <= 0 {

@@ -91,17 +91,19 @@ const (
 	KindExecute                    // EXECUTE of SQL; Name is the statement's
 )
 
-// A Key is one parameter the proxy adds: the tenant's key, in text format.
+// A Key is one parameter the proxy adds: the tenant's key, or another of its
+// values, in text format.
 type Key struct {
-	OID uint32 // type to declare in Parse; 0 lets the server infer it
+	OID   uint32 // type to declare in Parse; 0 lets the server infer it
+	Value Value
 }
 
 // A Rewriter confines statements. It is safe for concurrent use.
 type Rewriter struct {
-	config Config
-	cache  *cache
-	sample string // the key that proofs are made with
-	guard  *guard
+	config  Config
+	cache   *cache
+	samples *Values // what proofs are made with
+	guard   *guard
 
 	large chan struct{} // has room for as many large texts as may be read at once
 
@@ -126,7 +128,7 @@ func New(config Config) (*Rewriter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Rewriter{config: config, cache: c, sample: newSample(), guard: g, large: make(chan struct{}, largeAtOnce)}, nil
+	return &Rewriter{config: config, cache: c, samples: newSamples(), guard: g, large: make(chan struct{}, largeAtOnce)}, nil
 }
 
 // Rewrite confines a text, or refuses it with one of the errors of this
@@ -233,11 +235,13 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if s, ok := r.ownText(req, cat, src, raw); ok {
 		return s, nil
 	}
-	kind, name, uses, err := r.guard.check(raw, cat, src)
+	found, err := r.guard.check(raw, cat, src)
 	if err != nil {
 		return Statement{}, err
 	}
-	s := Statement{Kind: kind, Name: name, Value: setValue(raw.Stmt), Hold: holdOf(raw.Stmt), Sequences: uses}
+	s := Statement{
+		Kind: found.kind, Name: found.name, Value: setValue(raw.Stmt), Hold: holdOf(raw.Stmt) | found.hold, Sequences: found.uses,
+	}
 	switch v := raw.Stmt.Node.(type) { // neither is sent
 	case *pg_query.Node_PrepareStmt:
 		s.Prepare, err = r.prepare(req, v.PrepareStmt, cat, src, raw)
@@ -248,13 +252,16 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	}
 	s.Params = max(len(req.ParamOIDs), src.highestParam())
 	// COPY takes no parameters.
-	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.sample}
+	k := &keys{params: req.Extended && raw.Stmt.GetCopyStmt() == nil, client: s.Params, sample: r.samples}
 	c := newConfiner(&r.config, cat, src, k)
 	if r.config.Confine && !r.noBarrier {
 		c.known = func() conditionKinds { return r.auditor(cat, k, c.checks) }
 	}
 	c.declared, c.dump = req.ParamOIDs, req.Dump
 	if err := c.dispatch(raw.Stmt); err != nil {
+		return Statement{}, err
+	}
+	if err := c.makeOwn(found.apart); err != nil {
 		return Statement{}, err
 	}
 	if c.vacant != 0 { // nobody has left its rows out

@@ -15,9 +15,11 @@ const (
 	rankTable              // FROM, where TABLE t was
 	rankJoinEnd            // the end of a filter join
 	rankGuardEnd           // the end of a guard
+	rankApartEnd           // the end of what is made the tenant's own
 	rankParenthesis        // the end of a condition in parentheses
 	rankWhere              // a new WHERE
 	rankFence              // OFFSET 0, MATERIALIZED
+	rankApartStart         // the start of what is made the tenant's own
 	rankJoinStart          // the start of a filter join
 	rankCondition          // the start of a condition in parentheses
 	rankGuardStart         // the start of a guard
@@ -221,7 +223,7 @@ func (w *splicer) add(text string) {
 	w.separate(text)
 	w.edits = append(w.edits, edit{at: w.at, source: w.source, added: true})
 	w.out.WriteString(text)
-	w.at += utf8.RuneCountInString(text) - strings.Count(text, holeMark)
+	w.at += utf8.RuneCountInString(text) - holeBytes*strings.Count(text, holeByte)
 }
 
 // drop passes over text that was replaced.
@@ -243,5 +245,5 @@ func (w *splicer) separate(next string) {
 // wordByte reports whether b can be part of a token that goes on with letters,
 // digits or quotes.
 func wordByte(b byte) bool {
-	return charClass[b]&charIdent != 0 || b == '"' || b == '\'' || b == holeMark[0]
+	return charClass[b]&charIdent != 0 || b == '"' || b == '\'' || b == holeByte[0]
 }

@@ -187,7 +187,7 @@ func (c *confiner) finishedBody(inner *confiner, query *pg_query.SelectStmt, vie
 	if !inner.unspliced {
 		var text Template
 		if text, body.known = spliced(src.sql, statementText{end: end, position: 1}, inner.splices); body.known {
-			body.text = strings.TrimSpace(strings.Join(text.pieces, holeMark))
+			body.text = strings.TrimSpace(text.marked())
 		}
 	}
 	if !view.Barrier {

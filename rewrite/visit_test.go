@@ -180,7 +180,7 @@ func TestSubSelectIsFoundWhereverItCanStand(t *testing.T) {
 			require.NoError(t, err, sql)
 			tokens, err := lex(sql)
 			require.NoError(t, err, sql)
-			c := newConfiner(&r.config, cat, newSource(sql, tokens), &keys{sample: r.sample})
+			c := newConfiner(&r.config, cat, newSource(sql, tokens), &keys{sample: r.samples})
 			err = c.dispatch(stmts[0].Stmt)
 			if from == "secrets" {
 				var forbidden *ForbiddenError

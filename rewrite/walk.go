@@ -15,6 +15,10 @@ type walk struct {
 	place
 
 	uses        SequenceUse
+	hold        Hold
+	apart       []*pg_query.FuncCall        // calls of functions that name what all tenants have in common
+	keepsApart  bool                        // the kind of statement is one that they may be in
+	besides     []besideCall                // those of them that may not stand in a statement with tables
 	draws       map[*pg_query.FuncCall]bool // calls in places where nextval is harmless
 	catalogOnly []call                      // calls that want nothing but system catalogs in the statement
 	tables      bool                        // the statement names relations that are no system catalogs
@@ -95,6 +99,9 @@ func (w *walk) finish() error {
 	}
 	if w.writes && w.assigned != nil {
 		return w.assigned
+	}
+	if w.tables && len(w.besides) > 0 {
+		return w.besides[0].refusal(w)
 	}
 	for i := range w.notations {
 		if err := w.notation(&w.notations[i]); err != nil {

@@ -139,7 +139,7 @@ func explain(ctx context.Context, cfg *Config, login Login, tenant Tenant, reque
 	catalogConfig, rewriteConfig := cfg.Catalog(), cfg.Rewrite()
 	if alone := tenant.Key == ""; alone { // as the proxy treats a database of one tenant
 		catalogConfig.OneTenant = true
-		rewriteConfig.Confine, rewriteConfig.RequireRowSecurity = false, false
+		rewriteConfig.Confine, rewriteConfig.RequireRowSecurity, rewriteConfig.OneTenant = false, false, true
 	}
 	snapshot, err := catalog.Load(ctx, querier, catalogConfig)
 	if err != nil {
@@ -184,17 +184,29 @@ func explain(ctx context.Context, cfg *Config, login Login, tenant Tenant, reque
 
 // allow describes a statement that runs.
 func allow(cfg *Config, tenant Tenant, request rewrite.Request, s *rewrite.Statement) explainedStatement {
-	a := explainedStatement{Verdict: verdictRewrite, SQL: s.Text.SQL(tenant.Key)}
+	values := shownValues(tenant.Key)
+	a := explainedStatement{Verdict: verdictRewrite, SQL: s.Text.SQLFor(values)}
 	if len(s.Keys) == 0 && strings.Contains(request.SQL, a.SQL) {
 		a.Verdict = verdictPass
 	}
 	if cfg.Tenancy.Enforce != proxy.Rewrite && tenant.Key != "" && s.Kind == rewrite.KindQuery {
 		a.Before = fmt.Sprintf("SELECT pg_catalog.set_config(%s, %s, true)", quoted(cfg.Tenancy.Setting), quoted(tenant.Key))
 	}
-	for i := range s.Keys {
-		a.Parameters = append(a.Parameters, fmt.Sprintf("$%d = %s", s.Params+i+1, quoted(tenant.Key)))
+	for i, k := range s.Keys {
+		a.Parameters = append(a.Parameters, fmt.Sprintf("$%d = %s", s.Params+i+1, quoted(values[k.Value])))
 	}
 	return a
+}
+
+// shownValues are a tenant's, without its secrets.
+func shownValues(key string) *rewrite.Values {
+	values := &rewrite.Values{rewrite.ValueKey: key}
+	for i := range values {
+		if rewrite.Value(i) != rewrite.ValueKey { //nolint:gosec // there are a few
+			values[i] = "(secret)"
+		}
+	}
+	return values
 }
 
 // refuse describes a statement that does not run. An error that is no refusal

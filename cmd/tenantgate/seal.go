@@ -1,15 +1,16 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 
 	"tenantgate/proxy"
+	"tenantgate/rewrite"
 	"tenantgate/rewrite/catalog"
 )
 
-// sealIterations slow down whoever guesses a password by the tokens that its
-// key makes.
+// sealIterations slow down whoever guesses a password by what its keys make.
 const sealIterations = 600_000
 
 // readSealKey reads tenancy.seal_key. What is wrong with it is told without a
@@ -32,9 +33,6 @@ func (r *configReader) readSealKey(v value) {
 func (r *configReader) checkSeal() {
 	t := &r.cfg.Tenancy
 	switch {
-	case !t.Seal && r.sealKey.node != nil:
-		r.sealKey.problem("%s has no effect without seal: true", r.sealKey.key())
-		return
 	case !t.Seal:
 		return
 	case t.Enforce == proxy.Rewrite:
@@ -58,11 +56,38 @@ func (r *configReader) deriveSealKey(b Backend) *catalog.SealKey {
 		}
 		return nil
 	}
-	derived, err := pbkdf2.Key(sha256.New, b.server.Password, []byte("tenantgate seal "+b.server.User), sealIterations, len(catalog.SealKey{}))
+	derived, err := stretch(b, "seal")
 	if err != nil {
 		r.seal.problem("%s: make a key of the password of backend %q: %s", r.seal.key(), b.Name, err)
 		return nil
 	}
 	key := catalog.SealKey(derived)
 	return &key
+}
+
+// secret is what keeps tenants' advisory locks and channels apart on a backend:
+// made of tenancy.seal_key, else of the password of the backend's role. Without
+// either there is none that proxies could share.
+func (b Backend) secret(key *catalog.SealKey) (*rewrite.Secret, error) {
+	var secret rewrite.Secret
+	switch {
+	case key != nil:
+		mac := hmac.New(sha256.New, key[:])
+		mac.Write([]byte("tenantgate apart"))
+		copy(secret[:], mac.Sum(nil))
+	case b.server.Password != "":
+		derived, err := stretch(b, "apart")
+		if err != nil {
+			return nil, err
+		}
+		copy(secret[:], derived)
+	default:
+		return nil, nil
+	}
+	return &secret, nil
+}
+
+// stretch makes a key of a backend's password.
+func stretch(b Backend, purpose string) ([]byte, error) {
+	return pbkdf2.Key(sha256.New, b.server.Password, []byte("tenantgate "+purpose+" "+b.server.User), sealIterations, sha256.Size)
 }

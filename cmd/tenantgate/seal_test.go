@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
+	"tenantgate/rewrite"
 	"tenantgate/rewrite/catalog"
 )
 
@@ -76,6 +77,31 @@ func TestSealNeedsNoKeyWhereTheBackendHasAPassword(t *testing.T) {
 	require.Contains(t, stderr, "nothing is missing")
 	status, stdout, _ := runCommand(t, "doctor", "--config", config)
 	require.Equal(t, exitOK, status, stdout)
+}
+
+func TestProxiesAgreeOnASecretByKeyOrPassword(t *testing.T) {
+	secrets := func(tenancy string) map[string]*rewrite.Secret {
+		cfg, err := parseText(t, `
+backends: {a: {url: "postgres://app:one@localhost/a"}, b: {url: "postgres://app:two@localhost/b"}, open: {url: "postgres://app@localhost/c"}}
+tenancy: {enforce: rewrite`+tenancy+`}
+logins: [{user: ops, password: p, operator: true, backend: a}]
+`)
+		require.NoError(t, err)
+		found := make(map[string]*rewrite.Secret)
+		for name, b := range cfg.Backends {
+			found[name], err = b.secret(cfg.Tenancy.SealKey)
+			require.NoError(t, err)
+		}
+		return found
+	}
+	byPassword := secrets("")
+	require.Equal(t, byPassword, secrets(""))
+	require.NotEqual(t, byPassword["a"], byPassword["b"])
+	require.Nil(t, byPassword["open"])
+	byKey := secrets(`, seal_key: "` + strings.Repeat("01", 32) + `"`)
+	require.Equal(t, byKey["a"], byKey["open"])
+	require.NotEqual(t, byKey["a"], byPassword["a"])
+	require.NotContains(t, fmt.Sprintf("%v %+v %#v", byKey["a"], *byKey["a"], *byKey["a"]), "0x")
 }
 
 func TestEveryBackendHasItsKey(t *testing.T) {

@@ -149,13 +149,23 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 	if err != nil {
 		return nil, err
 	}
+	backends := cfg.Pools()
+	for name, b := range backends {
+		if b.Secret, err = cfg.Backends[name].secret(cfg.Tenancy.SealKey); err != nil {
+			return nil, fmt.Errorf("make a secret of the password of backend %q: %w", name, err)
+		}
+		if b.Secret == nil {
+			log.Warn().Str("backend", name).Msg("tenants' advisory locks and channels are this process's alone: with several proxies, set tenancy.seal_key")
+		}
+		backends[name] = b
+	}
 	build, _ := debug.ReadBuildInfo()
 	return proxy.New(proxy.Config{
 		Enforce:    cfg.Tenancy.Enforce,
 		Setting:    cfg.Tenancy.Setting,
 		Catalog:    cfg.Catalog(),
 		Auth:       authenticator,
-		Backends:   cfg.Pools(),
+		Backends:   backends,
 		TLS:        tlsConfig,
 		Explain:    cfg.Tenancy.Explain,
 		Observe:    cfg.Tenancy.Observe,

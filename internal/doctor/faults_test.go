@@ -74,7 +74,7 @@ var warningsOfFaulty = []string{
 	"table-function:public.calling.on_row", "table-function:public.calling.a", "table-function:public.calling.c",
 	"table-function:public.calling.b_good", "table-function:public.calling.calling_good", "table-rule:public.calling.also",
 	"not-hardened:set_config", "not-hardened:sql-from-text", "not-hardened:large-objects", "not-hardened:notify",
-	"not-hardened:advisory-locks", "not-hardened:signals", "not-hardened:activity", "not-hardened:column-statistics", "not-hardened:settings",
+	"not-hardened:advisory-locks", "not-hardened:locks", "not-hardened:signals", "not-hardened:activity", "not-hardened:column-statistics", "not-hardened:settings",
 	"large-objects:clinic", "stored-database-setting:search_path",
 	"setting:row_security", "setting:max_prepared_transactions", "setting:track_commit_timestamp", "setting:lo_compat_privileges",
 	"statistics-visible:public.pg_stat_statements", "statistics-visible:public.pg_stat_statements_info", "statistics-visible:pg_catalog.pg_stats_ext",

@@ -27,7 +27,7 @@ type hardening struct {
 const setConfig = "set_config"
 
 // hardenings are what --harden takes from PUBLIC. Nothing in it is on the
-// guard's lists of what tenants may use.
+// guard's lists of what tenants may use as it is.
 var hardenings = []hardening{
 	{
 		group: setConfig, why: "set_config changes the tenant setting in the middle of a statement",
@@ -44,15 +44,19 @@ var hardenings = []hardening{
 		functions: []string{"lo_*", "loread", "lowrite"},
 	},
 	{
-		group: "notify", why: "channels are common to all tenants",
-		functions: []string{"pg_notify"},
+		group: "notify", why: "channels are common to all tenants, whose own names for them only the proxy knows",
+		functions: []string{"pg_notify"}, app: true,
 	},
 	{
-		group: "advisory-locks", why: "the keys of advisory locks are common to all tenants",
+		group: "advisory-locks", why: "the keys of advisory locks are common to all tenants, whose own keys only the proxy knows",
 		functions: []string{
 			"pg_advisory_lock", "pg_advisory_lock_shared", "pg_advisory_unlock", "pg_advisory_unlock_shared", "pg_advisory_xact_lock*",
 			"pg_try_advisory_lock*", "pg_try_advisory_xact_lock*",
-		},
+		}, app: true,
+	},
+	{
+		group: "locks", why: "it shows the locks of all sessions; the proxy asks whether one holds advisory locks",
+		functions: []string{"pg_lock_status"}, keep: "pg_monitor", app: true,
 	},
 	{
 		group: "signals", why: "all tenants' sessions are one role's, which may end its own sessions",
@@ -60,7 +64,7 @@ var hardenings = []hardening{
 	},
 	{
 		group: "activity", why: "all tenants' sessions are one role's, which sees its own statements with their constants, and its locks",
-		functions: []string{"pg_stat_get_*", "pg_lock_status", "pg_prepared_xact"},
+		functions: []string{"pg_stat_get_*", "pg_prepared_xact"},
 		relations: []string{"pg_stat_*", "pg_statio_*", "pg_locks", "pg_prepared_xacts"}, keep: "pg_monitor",
 	},
 	{
@@ -181,7 +185,7 @@ func (p *planner) builtinGrants() {
 		for _, b := range p.in.builtins {
 			if h.app && h.covers(b) && !b.grants.has(p.roleOID, "EXECUTE") {
 				p.plan = append(p.plan, DDL{
-					Why: "the proxy sets the tenant by it", SQL: "GRANT EXECUTE ON FUNCTION " + b.shown + " TO " + quoteName(p.cfg.Role), Superuser: true,
+					Why: "the proxy, or what it lets tenants do, needs it", SQL: "GRANT EXECUTE ON FUNCTION " + b.shown + " TO " + quoteName(p.cfg.Role), Superuser: true,
 				})
 			}
 		}

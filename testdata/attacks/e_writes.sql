@@ -224,37 +224,30 @@ SELECT * FROM countries FOR KEY SHARE;
 SELECT * FROM patient_countries FOR UPDATE;
 
 -- E11. an advisory lock
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: leaves
 SELECT pg_advisory_lock(7);
 
 -- E11. an advisory lock for the transaction
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: leaves
 SELECT pg_advisory_xact_lock(7);
 
 -- E11. an advisory lock that is tried
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: tells
 SELECT pg_try_advisory_lock(42);
 
 -- E11. an advisory lock for sharing
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: tells
 SELECT pg_try_advisory_lock_shared(42);
 
 -- E11. an advisory lock of two numbers
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: leaves
 SELECT pg_advisory_lock(1, 2);
 
 -- E11. an advisory lock for each row
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: leaves
 SELECT pg_try_advisory_lock(id) FROM patients;
 
 -- E11. advisory locks released
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: harmless, locks of others are not released
 SELECT pg_advisory_unlock(42);
 

@@ -125,7 +125,6 @@ SET TIME ZONE 'Asia/Tokyo';
 SET application_name = E'victim\n';
 
 -- H5. an advisory lock for the session
---! rls rewrite both: 42501 function.advisory_lock
 --= rls rewrite: leaves
 --@ alone
 SELECT pg_advisory_lock(99);
