@@ -392,7 +392,6 @@ LISTEN victims;
 NOTIFY victims, 'x';
 
 -- E17. pg_notify of what is read
---! rls rewrite both: 42501 function.notify
 --= rls: unseen, it takes effect when the transaction commits
 --= rewrite: tells
 SELECT pg_notify('victims', note) FROM members;
