@@ -101,12 +101,12 @@ func TestAdvisoryLocksOfTenantsDoNotMeet(t *testing.T) {
 			one, same := g.tenant("1"), g.tenant("1")
 			two := g.tenant("2")
 			super := pgtest.Connect(t, c.Server.SuperuserURL(g.database))
-			got := [][]string{{"t", "t", "t", "t", "t"}}
-			require.Equal(t, got, pgtest.Must(t, one, all))
+			free := [][]string{{"t", "t", "t", "t", "t"}}
+			require.Equal(t, free, pgtest.Must(t, one, all))
 			require.Equal(t, [][]string{{"f", "f", "t", "t", "t"}}, pgtest.Must(t, same, all))
-			require.Equal(t, got, pgtest.Must(t, super, all), "keys as they are written are nobody's")
+			require.Equal(t, free, pgtest.Must(t, super, all), "keys as they are written are nobody's")
 			require.Equal(t, [][]string{{"f"}}, pgtest.Must(t, two, "SELECT pg_advisory_unlock(7)"))
-			require.Equal(t, got, [][]string{pgtest.Extended(t, two, all).Rows[0]})
+			require.Equal(t, free, pgtest.Extended(t, two, all).Rows)
 			pgtest.Must(t, two, "SELECT pg_advisory_unlock_all()")
 			require.Equal(t, [][]string{{"f"}}, pgtest.Must(t, same, "SELECT pg_try_advisory_lock(7)"))
 			_ = same.Close(context.Background())

@@ -27,10 +27,9 @@ const (
 )
 
 var (
-	typeInt8      = catalog.Type{OID: oidInt8, Schema: schemaCatalog, Name: "int8"}
-	typeInt4      = catalog.Type{OID: oidInt4, Schema: schemaCatalog, Name: "int4"}
-	typeText      = catalog.Type{OID: oidText, Schema: schemaCatalog, Name: "text"}
-	typeTextArray = catalog.Type{OID: 1009, Schema: schemaCatalog, Name: "_text"}
+	typeInt8 = catalog.Type{OID: oidInt8, Schema: schemaCatalog, Name: "int8"}
+	typeInt4 = catalog.Type{OID: oidInt4, Schema: schemaCatalog, Name: "int4"}
+	typeText = catalog.Type{OID: oidText, Schema: schemaCatalog, Name: "text"}
 )
 
 // A besideCall is a call that may not stand where it does beside tables.

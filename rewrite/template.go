@@ -33,9 +33,6 @@ const (
 	// client's text cannot hold it. The other one is a digit, the Value.
 	holeByte  = "\x00"
 	holeBytes = 2
-
-	// holeMark is the hole of the key.
-	holeMark = holeByte + "0"
 )
 
 // mark is the hole of a value.
