@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgproto3"
 )
@@ -71,6 +72,18 @@ type Tenant struct {
 	Backend   string // name of the backend that holds its rows
 	Database  string // there; empty means the backend's own
 	Suspended bool
+	Limits    Limits
+}
+
+// Limits bound what one tenant has of what all share. Zero is no limit of its
+// own.
+type Limits struct {
+	Connections              int           // server connections held at once
+	Clients                  int           // logged in at once
+	Weight                   int           // turns taken in a row where tenants wait for server connections
+	Wait                     time.Duration // of a statement for a server connection
+	StatementTimeout         time.Duration // of one statement on the server
+	IdleInTransactionTimeout time.Duration // for the client within a transaction
 }
 
 // A Login is a name that clients authenticate as.
@@ -82,6 +95,7 @@ type Login struct {
 	Backend  string   // of an operator
 	URL      string   // of an operator with a server role of its own
 	Console  bool     // of an operator who may have the proxy's console
+	Clients  int      // logged in at once at most; 0 is no limit
 }
 
 // String leaves the secrets out.
@@ -108,6 +122,7 @@ type Identity struct {
 	Backend  string // of an operator
 	URL      string // of an operator with a server role of its own; holds secrets
 	Console  bool   // may have the proxy's console
+	Clients  int    // logged in at once at most; 0 is no limit
 }
 
 // String leaves the secrets out.
@@ -250,7 +265,7 @@ func (a *Authenticator) newLogin(l Login, tenants map[string]*Tenant) (login, er
 	if !l.Operator && l.Console {
 		return login{}, errors.New("has the console and is no operator")
 	}
-	id := &Identity{Login: l.User, Operator: l.Operator, Backend: l.Backend, URL: l.URL, Console: l.Console}
+	id := &Identity{Login: l.User, Operator: l.Operator, Backend: l.Backend, URL: l.URL, Console: l.Console, Clients: l.Clients}
 	for _, name := range l.Tenants {
 		t := tenants[name]
 		if t == nil {

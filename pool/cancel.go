@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"time"
 )
 
 const cancelRequestCode = 80877102
@@ -19,9 +20,8 @@ func (c *Conn) Cancel(ctx context.Context) error {
 		return fmt.Errorf("dial server to cancel: %w", err)
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		_ = conn.SetDeadline(deadline)
-	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	msg := binary.BigEndian.AppendUint32(nil, uint32(12+len(c.secret)))
 	msg = binary.BigEndian.AppendUint32(msg, cancelRequestCode)
 	msg = binary.BigEndian.AppendUint32(msg, c.PID)

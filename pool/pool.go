@@ -22,7 +22,7 @@ var (
 )
 
 // A GroupLimitError tells that the group held its share of the connections for
-// the whole of AcquireTimeout.
+// the whole time that it may wait.
 type GroupLimitError struct {
 	Group string
 	Limit int
@@ -59,6 +59,10 @@ type Config struct {
 const (
 	firstRetry = 50 * time.Millisecond
 	lastRetry  = time.Second
+
+	// maxDials is how many connections are opened at once at most: a server that
+	// has just come back is not met by all of them together.
+	maxDials = 5
 )
 
 // A Pool keeps the connections to one database as one role. All methods may
@@ -117,29 +121,55 @@ func (p *Pool) Start() {
 	p.tasks.Go(p.upkeep)
 }
 
-// Acquire leases a connection to a group, waiting for one at most
-// AcquireTimeout. Waiting groups take turns; inside one, first come is first
-// served. The error is ErrClosed, ErrTimeout, *GroupLimitError,
+// TryAcquire leases an idle connection to a group, or returns nil where Acquire
+// would wait.
+func (p *Pool) TryAcquire(to Group) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	g := p.group(to)
+	c := p.tryLease(g)
+	p.dropGroup(g)
+	return c
+}
+
+// Acquire leases a connection to a group, waiting for one at most as long as
+// group and pool allow. Waiting groups take turns; inside one, first come is
+// first served. The error is ErrClosed, ErrTimeout, *GroupLimitError,
 // *UnavailableError or that of ctx.
-func (p *Pool) Acquire(ctx context.Context, groupName string) (*Conn, error) {
+func (p *Pool) Acquire(ctx context.Context, to Group) (*Conn, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, ErrClosed
 	}
-	g := p.group(groupName)
-	if g.waiters.Len() == 0 && p.hasRoom(g) {
-		if c := p.popIdle(); c != nil {
-			p.lease(c, g)
-			p.mu.Unlock()
-			return c, nil
-		}
+	g := p.group(to)
+	if c := p.tryLease(g); c != nil {
+		p.mu.Unlock()
+		return c, nil
 	}
-	w := newWaiter(p.cfg.AcquireTimeout)
+	wait := p.cfg.AcquireTimeout
+	if to.Wait > 0 {
+		wait = min(wait, to.Wait)
+	}
+	w := newWaiter(wait)
 	p.waiting.push(g, w)
 	p.dialForWaiters()
 	p.mu.Unlock()
 	return p.await(ctx, g, w)
+}
+
+// tryLease leases an idle connection to g, unless others of g wait already.
+func (p *Pool) tryLease(g *group) *Conn {
+	if g.waiters.Len() == 0 && p.hasRoom(g) {
+		if c := p.popIdle(); c != nil {
+			p.lease(c, g)
+			return c
+		}
+	}
+	return nil
 }
 
 // await blocks until w is served, its time is up or ctx ends.
@@ -180,7 +210,7 @@ func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
 	p.stat.Timeouts++
 	switch {
 	case !p.hasRoom(g):
-		return nil, &GroupLimitError{Group: g.name, Limit: p.cfg.PerGroup}
+		return nil, &GroupLimitError{Group: g.name, Limit: p.limit(g)}
 	case p.failure != nil:
 		return nil, &UnavailableError{Err: p.failure}
 	default:
@@ -231,7 +261,16 @@ func (p *Pool) Close() {
 
 // hasRoom reports whether g may hold one more connection.
 func (p *Pool) hasRoom(g *group) bool {
-	return p.cfg.PerGroup == 0 || g.held < p.cfg.PerGroup
+	limit := p.limit(g)
+	return limit == 0 || g.held < limit
+}
+
+// limit is how many connections g may hold; 0 is as many as there are.
+func (p *Pool) limit(g *group) int {
+	if g.limit > 0 {
+		return g.limit
+	}
+	return p.cfg.PerGroup
 }
 
 // popIdle takes the most recently used idle connection that is still alive.
@@ -284,16 +323,18 @@ func (p *Pool) discard(c *Conn) {
 	p.stat.Destroyed++
 }
 
-// group returns the named group, made when it is new.
-func (p *Pool) group(name string) *group {
-	g := p.groups[name]
+// group returns what is kept of a group, made when it is new. What it may have
+// is what was said last.
+func (p *Pool) group(of Group) *group {
+	g := p.groups[of.Name]
 	if g == nil {
 		if g, p.spare = p.spare, nil; g == nil {
 			g = new(group)
 		}
-		g.name = name
-		p.groups[name] = g
+		g.name = of.Name
+		p.groups[of.Name] = g
 	}
+	g.limit, g.weight = of.Limit, of.Weight
 	return g
 }
 
@@ -325,7 +366,7 @@ func (p *Pool) dialForWaiters() {
 		p.scheduleRetry()
 		return
 	}
-	for p.dialing < p.waiting.eligible(p.hasRoom) && p.total() < p.cfg.Size {
+	for p.dialing < min(p.waiting.eligible(p.hasRoom), maxDials) && p.total() < p.cfg.Size {
 		p.dialing++
 		p.tasks.Go(p.dial)
 	}
@@ -402,7 +443,7 @@ func (p *Pool) upkeep() {
 		p.mu.Lock()
 		p.closeIdle(time.Now())
 		if p.failure == nil || p.waiting.len() == 0 && p.backoff >= lastRetry {
-			for len(p.idle)+p.dialing < p.cfg.MinIdle && p.total() < p.cfg.Size {
+			for p.dialing < maxDials && len(p.idle)+p.dialing < p.cfg.MinIdle && p.total() < p.cfg.Size {
 				p.dialing++
 				p.tasks.Go(p.dial)
 			}

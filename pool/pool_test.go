@@ -42,7 +42,7 @@ func serverConfig(t *testing.T, url string) *pgconn.Config {
 
 func acquire(t *testing.T, p *Pool, group string) *Conn {
 	t.Helper()
-	c, err := p.Acquire(t.Context(), group)
+	c, err := p.Acquire(t.Context(), Group{Name: group})
 	require.NoError(t, err)
 	return c
 }
@@ -107,7 +107,7 @@ func TestWaitingGroupsTakeTurns(t *testing.T) {
 	var waiters sync.WaitGroup
 	wait := func(group string, already int) {
 		waiters.Go(func() {
-			c, err := p.Acquire(context.Background(), group)
+			c, err := p.Acquire(context.Background(), Group{Name: group})
 			if err != nil {
 				return
 			}
@@ -127,10 +127,54 @@ func TestWaitingGroupsTakeTurns(t *testing.T) {
 	require.Equal(t, []string{"greedy", "modest", "greedy", "greedy"}, order)
 }
 
+func TestTurnsAreAsLongAsTheGroupsWeight(t *testing.T) {
+	var q queue
+	heavy, light := &group{name: "heavy", weight: 3}, &group{name: "light"}
+	for range 8 {
+		q.push(heavy, &waiter{})
+	}
+	for range 3 {
+		q.push(light, &waiter{})
+	}
+	var order string
+	for q.len() > 0 {
+		g, _ := q.next(func(*group) bool { return true })
+		order += g.name[:1]
+	}
+	require.Equal(t, "hhhlhhhlhhl", order)
+}
+
+func TestGroupsOwnLimitsTakeThePlaceOfThePools(t *testing.T) {
+	p := open(t, Config{Size: 3, PerGroup: 1})
+	wide, narrow := Group{Name: "wide", Limit: 2}, Group{Name: "narrow", Wait: 50 * time.Millisecond}
+	first, err := p.Acquire(t.Context(), wide)
+	require.NoError(t, err)
+	second, err := p.Acquire(t.Context(), wide)
+	require.NoError(t, err)
+	require.Nil(t, p.TryAcquire(wide))
+
+	held := acquire(t, p, "narrow")
+	start := time.Now()
+	_, err = p.Acquire(t.Context(), narrow)
+	var limit *GroupLimitError
+	require.ErrorAs(t, err, &limit)
+	require.Equal(t, 1, limit.Limit)
+	require.Less(t, time.Since(start), 5*time.Second)
+	for _, c := range []*Conn{first, second, held} {
+		p.Release(c)
+	}
+	require.Empty(t, p.groups)
+	require.NotNil(t, p.TryAcquire(narrow))
+	require.Len(t, p.groups, 1)
+	for c := range p.leased {
+		p.Release(c)
+	}
+}
+
 func TestGroupStopsAtItsLimitWhileOthersGoOn(t *testing.T) {
 	p := open(t, Config{Size: 4, PerGroup: 1, AcquireTimeout: 3 * time.Second})
 	mine := acquire(t, p, "a")
-	_, err := p.Acquire(t.Context(), "a")
+	_, err := p.Acquire(t.Context(), Group{Name: "a"})
 	var limit *GroupLimitError
 	require.ErrorAs(t, err, &limit)
 	require.Equal(t, 1, limit.Limit)
@@ -143,7 +187,7 @@ func TestGroupStopsAtItsLimitWhileOthersGoOn(t *testing.T) {
 func TestFullPoolTimesOut(t *testing.T) {
 	p := open(t, Config{Size: 1, AcquireTimeout: 3 * time.Second})
 	c := acquire(t, p, "a")
-	_, err := p.Acquire(t.Context(), "b")
+	_, err := p.Acquire(t.Context(), Group{Name: "b"})
 	require.ErrorIs(t, err, ErrTimeout)
 	require.Zero(t, p.Stat().Waiting)
 	p.Release(c)
@@ -155,7 +199,7 @@ func TestWaiterThatLeavesTakesNothingAlong(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	left := errors.New("client left")
 	go cancel(left)
-	_, err := p.Acquire(ctx, "b")
+	_, err := p.Acquire(ctx, Group{Name: "b"})
 	require.ErrorIs(t, err, left)
 	p.Release(c)
 	p.Release(acquire(t, p, "c"))
@@ -191,7 +235,7 @@ func TestPoolRecoversWhenTheServerIsBack(t *testing.T) {
 func TestServerThatStaysAwayIsUnavailable(t *testing.T) {
 	cfg := serverConfig(t, "postgres://nobody@127.0.0.1:1/none?sslmode=disable")
 	p := open(t, Config{Size: 1, Server: cfg, AcquireTimeout: 200 * time.Millisecond})
-	_, err := p.Acquire(t.Context(), "a")
+	_, err := p.Acquire(t.Context(), Group{Name: "a"})
 	var unavailable *UnavailableError
 	require.ErrorAs(t, err, &unavailable)
 }
@@ -200,7 +244,7 @@ func TestRefusedLoginIsNotRetriedUntilTheTimeout(t *testing.T) {
 	url := pgtest.Server(t).URL("nosuchrole", "wrong", "postgres")
 	p := open(t, Config{Size: 1, Server: serverConfig(t, url), AcquireTimeout: time.Minute})
 	start := time.Now()
-	_, err := p.Acquire(t.Context(), "a")
+	_, err := p.Acquire(t.Context(), Group{Name: "a"})
 	var unavailable *UnavailableError
 	require.ErrorAs(t, err, &unavailable)
 	require.Less(t, time.Since(start), 20*time.Second)
@@ -232,14 +276,14 @@ func TestCloseEndsWaiters(t *testing.T) {
 	c := acquire(t, p, "a")
 	got := make(chan error, 1)
 	go func() {
-		_, err := p.Acquire(context.Background(), "b")
+		_, err := p.Acquire(context.Background(), Group{Name: "b"})
 		got <- err
 	}()
 	require.Eventually(t, func() bool { return p.Stat().Waiting == 1 }, 20*time.Second, time.Millisecond)
 	p.Close()
 	require.ErrorIs(t, <-got, ErrClosed)
 	p.Release(c) // a late one is closed
-	_, err := p.Acquire(t.Context(), "a")
+	_, err := p.Acquire(t.Context(), Group{Name: "a"})
 	require.ErrorIs(t, err, ErrClosed)
 }
 

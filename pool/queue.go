@@ -6,13 +6,24 @@ import (
 	"time"
 )
 
-// A group is whoever shares a limit and a turn: the pool does not know that it
+// A Group is whoever shares a limit and a turn: the pool does not know that it
 // is a tenant.
+type Group struct {
+	Name   string
+	Limit  int           // connections held at once at most; 0 means Config.PerGroup
+	Weight int           // connections handed to it in one turn; 0 means 1
+	Wait   time.Duration // for a connection, if that is less than Config.AcquireTimeout
+}
+
+// A group is what the pool keeps of a Group that holds connections or waits.
 type group struct {
 	name    string
+	limit   int
+	weight  int
 	held    int       // connections leased to it
 	waiters list.List // of *waiter, oldest first
 	turn    *list.Element
+	served  int // waiters in this turn
 }
 
 // A waiter is one blocked Acquire.
@@ -46,8 +57,9 @@ type delivery struct {
 	err  error
 }
 
-// A queue gives waiting groups turns in a round, and serves the oldest waiter
-// of the group whose turn it is. The pool's lock guards it.
+// A queue gives waiting groups turns in a round, and serves the oldest waiters
+// of the group whose turn it is, as many as it has weight. The pool's lock
+// guards it.
 type queue struct {
 	round list.List // of *group with waiters, next first
 	count int
@@ -81,7 +93,10 @@ func (q *queue) next(hasRoom func(*group) bool) (*group, *waiter) {
 			continue
 		}
 		w := g.waiters.Front().Value.(*waiter)
-		q.round.MoveToBack(e)
+		if g.served++; g.served >= g.weight {
+			g.served = 0
+			q.round.MoveToBack(e)
+		}
 		q.take(g, w)
 		return g, w
 	}
@@ -105,6 +120,6 @@ func (q *queue) take(g *group, w *waiter) {
 	q.count--
 	if g.waiters.Len() == 0 {
 		q.round.Remove(g.turn)
-		g.turn = nil
+		g.turn, g.served = nil, 0
 	}
 }

@@ -45,6 +45,7 @@ type backend struct {
 	statements     *statements
 	sealKey        *catalog.SealKey // nil: the tenant setting holds the key as it is
 	secret         rewrite.Secret   // of locks and channels
+	cancels        chan struct{}    // one for each cancel request under way
 	ahead          atomic.Int64     // by how many nanoseconds the server's clock is ahead, as last seen
 
 	mu       sync.Mutex
@@ -66,6 +67,7 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 		rewriting: !at.alone && s.cfg.Enforce != RLS,
 		rewriter:  s.rewriter,
 		querier:   pool.NewQuerier(cfg.Pool.Server),
+		cancels:   make(chan struct{}, maxCancels),
 	}
 	if b.confining {
 		b.sealKey = cfg.SealKey
@@ -216,7 +218,7 @@ func (b *backend) prepare(ctx context.Context, pg *pgconn.PgConn) error {
 
 // greeting returns what a fresh server connection reports. It opens one if
 // there has been none.
-func (b *backend) greeting(ctx context.Context, group string) (map[string]string, error) {
+func (b *backend) greeting(ctx context.Context, group pool.Group) (map[string]string, error) {
 	b.mu.Lock()
 	reported := b.reported
 	b.mu.Unlock()

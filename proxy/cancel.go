@@ -7,7 +7,18 @@ import (
 	"time"
 )
 
-const cancelTimeout = 5 * time.Second
+const (
+	cancelTimeout = 5 * time.Second
+
+	// maxCancels is how many cancel requests a backend is sent at once: each is a
+	// connection to it.
+	maxCancels = 8
+
+	// cancelsOfOne is how many requests of one session may be under way: one
+	// that the server is taking notice of, and one for what comes next. Others
+	// would tell it nothing new.
+	cancelsOfOne = 2
+)
 
 // cancelStatement carries out a cancel request: process id and secret. Nothing
 // is answered, as PostgreSQL does, so nobody learns which keys exist.
@@ -29,16 +40,46 @@ func (s *Server) cancelStatement(ctx context.Context, request []byte) {
 	}
 }
 
-// cancelStatement cancels what the session's server connection is running. The
-// lock keeps that connection from changing hands until the server has taken
-// notice, so no other session's statement is hit.
+// cancelStatement cancels what the session is at: its wait for a server
+// connection, or what that connection runs.
 func (s *session) cancelStatement(ctx context.Context) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn == nil {
+	t := &s.stopwatch
+	if t.activity == queued {
+		t.stopWaiting(errCanceled)
+	}
+	t.canceled = t.activity == running && t.copying
+	s.mu.Unlock()
+	s.cancelServer(ctx)
+}
+
+// cancelServer has the server cancel the client's statement. Until the server
+// has taken notice its connection does not change hands, and is not used for
+// statements of the proxy's own, so no other statement is hit.
+func (s *session) cancelServer(ctx context.Context) {
+	if s.cancels.Add(1) > cancelsOfOne {
+		s.cancels.Add(-1)
 		return
 	}
-	if err := s.conn.Cancel(ctx); err != nil {
+	defer s.cancels.Add(-1)
+	s.handover.Lock()
+	defer s.handover.Unlock()
+	s.mu.Lock()
+	c, runs := s.conn, s.stopwatch.activity == running
+	s.mu.Unlock()
+	if !runs || c == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, cancelTimeout)
+	defer cancel()
+	select {
+	case s.backend.cancels <- struct{}{}:
+		defer func() { <-s.backend.cancels }()
+	case <-ctx.Done():
+		s.log.Warn().Msg("cancel request dropped: the server is slow to take others")
+		return
+	}
+	if err := c.Cancel(ctx); err != nil {
 		s.log.Warn().Err(err).Msg("cancel request failed")
 	}
 }

@@ -52,6 +52,8 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
 	}
+	s.timedCopy = true
+	s.beginCopy()
 	s.forgetSequences(true)
 	s.copied = 0
 	s.ensure(c.one)
@@ -70,7 +72,10 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		if err != nil {
 			return err
 		}
-		var refusal error
+		refusal := s.copyStopped()
+		if refusal != nil {
+			return s.endCopy(refusal)
+		}
 		switch typ {
 		case 'd':
 			refusal = c.stream.feed(body, false, func(fields [][]byte) error { return s.copyRow(c, fields) })
@@ -186,6 +191,8 @@ func (s *session) insertRows(c *copyIn, p *prepared, values [][]byte) error {
 // endCopy ends a COPY: with its tag, with a refusal, or with the error that
 // the server's answers brought already.
 func (s *session) endCopy(refusal error) error {
+	s.timedCopy = false
+	s.endCopying()
 	if s.conn == nil { // lost: the client knows
 		s.out = appendReady(s.out, s.status)
 		if err := s.flush(); err != nil {

@@ -234,7 +234,7 @@ func (r *room) serve(t *testing.T, conn net.Conn, options string) {
 	}}
 	ctx, cancel := context.WithTimeout(r.gate.server.ctx, patience)
 	defer cancel()
-	served, err := g.session(ctx, r.tenant)
+	served, err := g.admit(ctx, r.tenant)
 	if err != nil {
 		g.fatal(err)
 		return

@@ -56,7 +56,7 @@ func (s *Server) operatorBackendAt(at placement, config pool.Config) (*backend, 
 	if s.closing {
 		return nil, errDraining
 	}
-	b := &backend{name: cmp.Or(at.backend, config.Server.User), database: at.database, operator: true, reader: s.reader}
+	b := &backend{name: cmp.Or(at.backend, config.Server.User), database: at.database, operator: true, reader: s.reader, cancels: make(chan struct{}, maxCancels)}
 	if err := b.remember(); err != nil {
 		return nil, err
 	}

@@ -349,6 +349,9 @@ func (s *session) forget(r request) {
 // reports whether anything changed.
 func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 	changed := false
+	if why := s.overdue(); why != nil && msg.Code == why.Code {
+		msg.Message, msg.Detail, changed = why.Message, why.Detail, true // the server knows only that it was asked to
+	}
 	if msg.Position > 0 {
 		position := int(msg.Position)
 		switch {

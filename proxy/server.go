@@ -39,6 +39,7 @@ type Config struct {
 	RequireTLS   bool          // refuse clients without
 	LoginTimeout time.Duration // from accept to the end of authentication; 15s
 	MaxLogins    int           // clients that are not authenticated yet, at most; 1000
+	MaxClients   int           // tenants' clients that are, at most; 0 is no limit
 	Explain      bool          // let tenants EXPLAIN, without ANALYZE
 	Observe      bool          // log refusals, and send what is refused as it came
 	TempTables   bool          // let tenants have temporary tables
@@ -84,6 +85,7 @@ type Server struct {
 	ctx       context.Context   // of all sessions; ends with Close
 	cancel    context.CancelFunc
 	logins    chan struct{} // one for each client that is not authenticated yet
+	count     *headcount    // of those that are
 
 	mu        sync.Mutex
 	closing   bool
@@ -152,6 +154,7 @@ func New(cfg Config) (*Server, error) {
 	return &Server{
 		cfg: cfg, log: cfg.Log, rewriter: rewriter, guardOnly: guardOnly, reader: reader, ctx: ctx, cancel: cancel,
 		logins:    make(chan struct{}, cfg.MaxLogins),
+		count:     newHeadcount(cfg.MaxClients),
 		listeners: make(map[net.Listener]struct{}),
 		sessions:  make(map[uint32]*session),
 		consoles:  make(map[uint32]*console),

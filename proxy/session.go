@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -56,10 +57,12 @@ type session struct {
 	tally      *tally          // of the tenant
 	counts     *counts         // while it was this tenant's
 	values     *rewrite.Values // the tenant's
+	place      *place
 
 	machine
 	args        bindArgs              // of the Bind message under way
 	copied      int                   // rows that a COPY has inserted
+	timedCopy   bool                  // a COPY from the client is under way, timed as a whole
 	partial     int                   // bytes still to come of a message that is passed on in pieces
 	tainted     bool                  // a statement that was let through may have run on the server connection
 	drawing     bool                  // this transaction's server connection has been told to forget sequences
@@ -80,10 +83,14 @@ type session struct {
 	reported    map[string]string     // ParameterStatus as the client knows it
 	touched     map[string]bool       // parameters set in this transaction, and whether they were reset last
 
-	mu       sync.Mutex
-	conn     *pool.Conn // leased, else nil
-	waiting  bool       // blocked reading from the client, nothing leased
-	draining bool
+	cancels  atomic.Int32 // cancel requests under way
+	handover sync.Mutex   // held while the server takes notice of one; before mu
+
+	mu        sync.Mutex
+	conn      *pool.Conn // leased, else nil
+	waiting   bool       // blocked reading from the client, nothing leased
+	draining  bool
+	stopwatch stopwatch
 }
 
 // run serves a client that has been greeted until it leaves, ctx ends or the
@@ -91,6 +98,7 @@ type session struct {
 func (s *session) run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, s.interrupt)
 	defer stop()
+	defer s.stopTiming()
 	defer s.abandon()
 	for {
 		typ, body, err := s.next()
@@ -124,6 +132,10 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	s.waiting = s.between()
 	s.shown.enter(s.resting())
 	drained := s.waiting && s.draining
+	if !s.waiting && s.stopwatch.idle > 0 {
+		s.stopwatch.activity, s.stopwatch.since = idleInTxn, time.Now()
+		s.arm(s.stopwatch.since)
+	}
 	s.mu.Unlock()
 	if drained {
 		return 0, nil, errDraining
@@ -133,8 +145,13 @@ func (s *session) next() (typ byte, body []byte, err error) {
 	s.waiting = false
 	s.shown.enter(stateActive)
 	drained = s.draining && s.between()
+	s.stopwatch.activity = atRest
+	ending := s.stopwatch.ending
 	s.mu.Unlock()
-	if drained {
+	switch {
+	case ending != nil:
+		return 0, nil, ending
+	case drained:
 		return 0, nil, errDraining
 	}
 	return typ, body, err
@@ -186,11 +203,15 @@ func (s *session) lease(ctx context.Context) error {
 	if s.tenant == nil && !s.operator {
 		return errTenantUnknown
 	}
-	s.shown.enter(stateWaiting)
-	c, err := s.backend.pool.Acquire(ctx, s.group())
-	s.shown.enter(stateActive)
-	if err != nil {
-		return s.unavailable(err)
+	c := s.backend.pool.TryAcquire(s.group())
+	if c == nil {
+		var err error
+		s.shown.enter(stateWaiting)
+		c, err = s.queue(ctx)
+		s.shown.enter(stateActive)
+		if err != nil {
+			return s.unavailable(err)
+		}
 	}
 	s.shown.serverPID.Store(c.PID)
 	s.mu.Lock()
@@ -205,11 +226,27 @@ func (s *session) lease(ctx context.Context) error {
 }
 
 // group is whose share of the pool the session takes from.
-func (s *session) group() string {
+func (s *session) group() pool.Group {
 	if s.tenant == nil {
-		return s.identity.Login
+		return pool.Group{Name: s.identity.Login}
 	}
-	return s.tenant.ID
+	return groupOf(s.tenant)
+}
+
+// queue waits for a server connection, until the client cancels or leaves.
+func (s *session) queue(ctx context.Context) (*pool.Conn, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s.mu.Lock()
+	s.stopwatch.stopWaiting = cancel
+	s.mu.Unlock()
+	s.begin(queued)
+	defer s.end()
+	c, err := s.backend.pool.Acquire(ctx, s.group())
+	if s.tenant != nil {
+		err = limitReached(err, s.tenant.Limits)
+	}
+	return c, err
 }
 
 // exchange writes what is pending to the server and relays the answers until
@@ -220,6 +257,7 @@ func (s *session) exchange() error {
 		s.out = s.fakes(s.out)
 		return s.flush()
 	}
+	nested := s.beginExchange()
 	var writing *sync.WaitGroup
 	if len(s.send) <= directWrite {
 		s.conn.Request(s.send)
@@ -236,6 +274,12 @@ func (s *session) exchange() error {
 		if err = s.feedCopy(); err == nil {
 			err = s.relay()
 		}
+	}
+	if why := s.overdue(); err != nil && why != nil && !errors.Is(err, errGone) {
+		err = errors.Join(why, err)
+	}
+	if !nested {
+		s.end()
 	}
 	if err != nil && errors.Is(err, errGone) {
 		s.destroy() // also ends a write that is still under way
@@ -258,6 +302,21 @@ func writeBeside(c net.Conn, pending []byte) *sync.WaitGroup {
 		}
 	})
 	return &writing
+}
+
+// beginExchange has an exchange timed, unless it is part of what already is.
+func (s *session) beginExchange() (nested bool) {
+	if s.timedCopy {
+		return true
+	}
+	if slices.ContainsFunc(s.outstanding, func(r request) bool { return !r.upkeep }) {
+		s.begin(running)
+		return false
+	}
+	s.handover.Lock()   // a cancel request under way is for the client's statement
+	s.handover.Unlock() //nolint:staticcheck // nothing to do but wait
+	s.begin(caring)
+	return false
 }
 
 // lost gives up a server connection that failed and tells the client, which
@@ -349,11 +408,7 @@ func (s *session) between() bool { return s.conn == nil || s.held.kept }
 
 // release gives the leased server connection back to the pool.
 func (s *session) release() {
-	s.mu.Lock()
-	c := s.conn
-	s.conn = nil
-	s.mu.Unlock()
-	s.shown.release()
+	c := s.part()
 	s.held.forget()
 	if s.shown.killed.Load() {
 		s.backend.pool.Destroy(c) // it has a deadline
@@ -362,13 +417,22 @@ func (s *session) release() {
 	s.backend.pool.Release(c)
 }
 
-// destroy closes the leased server connection.
-func (s *session) destroy() {
+// part takes the leased server connection from the session, once no cancel
+// request for it is under way.
+func (s *session) part() *pool.Conn {
+	s.handover.Lock()
+	defer s.handover.Unlock()
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	c := s.conn
 	s.conn = nil
-	s.mu.Unlock()
 	s.shown.release()
+	return c
+}
+
+// destroy closes the leased server connection.
+func (s *session) destroy() {
+	c := s.part()
 	s.send = s.send[:0]
 	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
 	s.held.forget()
@@ -397,6 +461,9 @@ func (s *session) parting(err error) error {
 		err = errKilled
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = errDraining
+		if why := s.ending(); why != nil {
+			err = why
+		}
 	}
 	var told *Error
 	if errors.As(err, &told) || errors.Is(err, errMalformed) {

@@ -14,6 +14,7 @@ import (
 
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/pool"
 )
 
 func TestLoginDecidesTheTenant(t *testing.T) {
@@ -35,7 +36,7 @@ func TestLoginDecidesTheTenant(t *testing.T) {
 // leftover asks a server connection of the pool for the tenant it carries.
 func leftover(t *testing.T, g *gate) string {
 	t.Helper()
-	c, err := g.pool().Acquire(t.Context(), "test")
+	c, err := g.pool().Acquire(t.Context(), pool.Group{Name: "test"})
 	require.NoError(t, err)
 	defer g.pool().Release(c)
 	msg := appendBindText(nil, showStatement, clinic.Setting)
@@ -243,7 +244,7 @@ func TestPreparedStatementsLiveAcrossServerConnections(t *testing.T) {
 				_, err := conn.Prepare(t.Context(), "same_name", sql, nil)
 				require.NoError(t, err, name)
 			}
-			held, err := g.pool().Acquire(t.Context(), "test") // so that either gets the other connection at times
+			held, err := g.pool().Acquire(t.Context(), pool.Group{Name: "test"}) // so that either gets the other connection at times
 			require.NoError(t, err)
 			for i := range 6 {
 				for key, conn := range map[string]*pgconn.PgConn{"1": one, "2": two} {
@@ -297,7 +298,6 @@ func cancelled(t *testing.T, conn *pgconn.PgConn, sql string) string {
 func TestCancelStopsTheRightStatement(t *testing.T) {
 	g := open(t, clinic.New(t, 1), RLS, nil)
 	conn := g.tenant("1")
-	const long = "SELECT count(*) FROM generate_series(1, 100000000) a, generate_series(1, 1000) b"
 	require.Equal(t, "57014", cancelled(t, conn, long))
 	require.NoError(t, conn.CancelRequest(t.Context())) // hits nothing
 	pgtest.Must(t, conn, "SELECT 1")

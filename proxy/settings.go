@@ -172,6 +172,9 @@ func (s *session) chooseTenant(id string) error {
 			Hint: "Connect again with options='-c " + tenantParameter + "=" + id + "'.",
 		}
 	}
+	if err := s.place.move(t); err != nil {
+		return err
+	}
 	s.setTenant(t)
 	s.forgetStatements()
 	delete(s.statements, "")
@@ -192,5 +195,6 @@ func tenantError(err error) error {
 func (s *session) setTenant(t *auth.Tenant) {
 	s.countFor(t)
 	s.values = s.backend.secret.Values(t.Key)
+	s.setTimeouts(t.Limits)
 	s.log = s.untenanted.With().Str("tenant", t.ID).Logger()
 }

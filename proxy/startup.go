@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenantgate/auth"
+	"tenantgate/pool"
 	"tenantgate/rewrite"
 )
 
@@ -65,10 +66,7 @@ func (s *Server) start(ctx context.Context, conn net.Conn, log zerolog.Logger) (
 		g.fatal(err)
 		return nil, err
 	}
-	if !stop() {
-		return nil, context.Cause(ctx)
-	}
-	return served, nil
+	return served, nil // which ends at once if time was up just now
 }
 
 // fatal tells the client why it cannot be served, if it is to be told.
@@ -114,7 +112,24 @@ func (g *greeting) greet(ctx context.Context) (func(), error) {
 	if identity.Console && g.database() == consoleDatabase {
 		return g.console(identity)
 	}
-	return g.session(ctx, identity)
+	return g.admit(ctx, identity)
+}
+
+// admit lets in a client that has authenticated, if there is a place for it.
+func (g *greeting) admit(ctx context.Context, identity *auth.Identity) (func(), error) {
+	place, err := g.server.count.admit(identity)
+	if err != nil {
+		return nil, err
+	}
+	serve, err := g.session(ctx, identity, place)
+	if err != nil {
+		place.leave()
+		return nil, err
+	}
+	return func() {
+		defer place.leave()
+		serve()
+	}, nil
 }
 
 // preamble reads packets until one is a start-up message: TLS is set up on the
@@ -317,13 +332,13 @@ func (g *greeting) Receive(msg pgproto3.FrontendMessage) error {
 }
 
 // session makes the session of a login.
-func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func(), error) {
+func (g *greeting) session(ctx context.Context, identity *auth.Identity, place *place) (func(), error) {
 	settings, chosen, err := g.settings(identity.Operator)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{
-		server: g.server, client: g.conn, in: g.in, identity: identity,
+		server: g.server, client: g.conn, in: g.in, identity: identity, place: place,
 		begun:      time.Now(),
 		log:        g.log,
 		untenanted: g.log,
@@ -339,20 +354,24 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 		leftover:   lastLeftover.Add(1),
 	}
 	s.countFor(nil)
-	group := identity.Login
+	group, limits := s.group(), auth.Limits{}
 	if s.operator {
 		s.backend, err = g.operatorBackend(identity)
 	} else {
-		group, err = g.placeTenant(ctx, s, chosen)
+		var home *auth.Tenant
+		if home, err = g.placeTenant(ctx, s, chosen); err == nil {
+			group, limits = groupOf(home), home.Limits
+			group.Wait = 0 // which is for statements; logging in has its own time
+		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	if s.reported, err = s.backend.greeting(ctx, group); err != nil {
-		return nil, s.unavailable(err)
+		return nil, s.unavailable(limitReached(err, limits))
 	}
 	if err := s.applyInitial(ctx, group); err != nil {
-		return nil, s.unavailable(err)
+		return nil, s.unavailable(limitReached(err, limits))
 	}
 	if !s.operator {
 		s.reported["session_authorization"] = identity.Login
@@ -383,29 +402,32 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity) (func()
 }
 
 // placeTenant finds the tenant that a session begins with, if one is certain,
-// and the backend of its login's tenants. It returns the group that the first
-// server connection is leased to.
-func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (group string, err error) {
-	home := s.identity.Tenants[0]
+// and the backend of its login's tenants. It returns the tenant that the first
+// server connection is leased for.
+func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (home *auth.Tenant, err error) {
+	home = s.identity.Tenants[0]
 	t, err := s.identity.Choose(chosen)
 	switch {
 	case err == nil:
+		if err := s.place.move(t); err != nil {
+			return nil, err
+		}
 		home = t
 	case chosen != "" || !errors.Is(err, auth.ErrNoTenant):
-		return "", tenantError(err)
+		return nil, tenantError(err)
 	}
 	at := g.server.placementOf(home)
 	if database := g.database(); database != at.database {
-		return "", newError("3D000", fmt.Sprintf("database %q does not exist", database), "")
+		return nil, newError("3D000", fmt.Sprintf("database %q does not exist", database), "")
 	}
 	if s.backend, err = g.server.backendAt(ctx, at); err != nil {
 		g.log.Error().Err(err).Msg("backend cannot be opened")
-		return "", newError("57P03", "the database server is not available", "Try again.")
+		return nil, newError("57P03", "the database server is not available", "Try again.")
 	}
 	if t != nil {
 		s.setTenant(t)
 	}
-	return home.ID, nil
+	return home, nil
 }
 
 // database is the one the client names; PostgreSQL's default is the user's name.
@@ -499,7 +521,7 @@ func parseOptions(options string) (map[string]string, error) {
 
 // applyInitial makes the server try the client's start-up parameters, unless
 // their effect is known: what it reports then is what the client must hear.
-func (s *session) applyInitial(ctx context.Context, group string) error {
+func (s *session) applyInitial(ctx context.Context, group pool.Group) error {
 	if known, ok := s.backend.recall(s.settings); ok {
 		maps.Copy(s.reported, known)
 		return nil

@@ -26,6 +26,7 @@ type Config struct {
 	Listen   []Address
 	Admin    Admin
 	TLS      TLS
+	Clients  int // of tenants, at once; 0 is no limit
 	Backends map[string]Backend
 	Tenancy  Tenancy
 	Tenants  []Tenant
@@ -128,6 +129,7 @@ type Tenant struct {
 	Backend   string
 	Database  string // empty: the backend's
 	Suspended bool
+	Limits    auth.Limits
 }
 
 // A Login is a name that clients authenticate as.
@@ -139,6 +141,7 @@ type Login struct {
 	Backend  string // of an operator without URL
 	URL      Secret // of an operator with a server role of its own
 	Console  bool   // of an operator: the proxy's console, as database tenantgate
+	Clients  int    // at once; 0 is no limit
 }
 
 // Auth returns what auth.New needs.
@@ -150,7 +153,7 @@ func (c *Config) Auth() auth.Config {
 	for _, l := range c.Logins {
 		cfg.Logins = append(cfg.Logins, auth.Login{
 			User: l.User, Password: l.Password.Reveal(), Tenants: l.Tenants,
-			Operator: l.Operator, Backend: l.Backend, URL: l.URL.Reveal(), Console: l.Console,
+			Operator: l.Operator, Backend: l.Backend, URL: l.URL.Reveal(), Console: l.Console, Clients: l.Clients,
 		})
 	}
 	return cfg

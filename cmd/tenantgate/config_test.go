@@ -33,6 +33,7 @@ const fullConfig = `
 listen: [127.0.0.1:6432, "[::1]:6432", /run/tenantgate/]
 admin: {listen: 127.0.0.1:6433, profile: true}
 tls: {mode: require, cert: server.crt, key: /etc/ssl/server.key}
+limits: {clients: 5000}
 backends:
   main:
     url: postgres://app:hush@127.0.0.1:5432/app?sslmode=prefer
@@ -58,13 +59,15 @@ tenancy:
   observe: true
 tenants:
   - {id: acme, key: 1}
-  - {id: globex, key: "b9c0"}
+  - id: globex
+    key: "b9c0"
+    limits: {connections: 50, clients: 100, wait: 2s, statement_timeout: 30s, idle_in_transaction_timeout: 1m, weight: 3}
   - {id: hooli, key: "3", backend: silo}
   - {id: initech, database: initech, suspended: true}
   - {id: 7, key: "7", database: other, backend: main}
 logins:
   - {user: acme_app, password: "SCRAM-SHA-256$4096:c2FsdHNhbHRzYWx0c2FsdA==$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=:MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=", tenant: acme}
-  - {user: bi, password: hush, tenants: [acme, globex, 7]}
+  - {user: bi, password: hush, tenants: [acme, globex, 7], limits: {clients: 8}}
   - {user: ops, password: hush, operator: true, backend: silo, console: false}
   - {user: support, password: hush, operator: true}
   - {user: migrator, password: hush, operator: true, url: "postgres://owner:hush@127.0.0.1:5432/app"}
@@ -75,6 +78,7 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []Address{{"tcp", "127.0.0.1:6432"}, {"tcp", "[::1]:6432"}, {"unix", "/run/tenantgate"}}, cfg.Listen)
 	require.Equal(t, Admin{Listen: "127.0.0.1:6433", Profile: true}, cfg.Admin)
+	require.Equal(t, 5000, cfg.Clients)
 	require.Equal(t, TLS{Mode: TLSRequire, Cert: "/etc/tenantgate/server.crt", Key: "/etc/ssl/server.key"}, cfg.TLS)
 	require.Equal(t, Pool{30, 12, 0, 90 * time.Second, 30 * time.Minute, 1500 * time.Millisecond}, cfg.Backends["main"].Pool)
 	require.Equal(t, Pool{5, 5, 2, 5 * time.Minute, time.Hour, 10 * time.Second}, cfg.Backends["silo"].Pool)
@@ -95,14 +99,17 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 	}, cfg.Tenancy)
 	require.Equal(t, []Tenant{
 		{ID: "acme", Key: "1", Backend: "main"},
-		{ID: "globex", Key: "b9c0", Backend: "main"},
+		{ID: "globex", Key: "b9c0", Backend: "main", Limits: auth.Limits{
+			Connections: 50, Clients: 100, Weight: 3,
+			Wait: 2 * time.Second, StatementTimeout: 30 * time.Second, IdleInTransactionTimeout: time.Minute,
+		}},
 		{ID: "hooli", Key: "3", Backend: "silo"},
 		{ID: "initech", Backend: "main", Database: "initech", Suspended: true},
 		{ID: "7", Key: "7", Backend: "main", Database: "other"},
 	}, cfg.Tenants)
 	require.Equal(t, []Login{
 		{User: "acme_app", Password: cfg.Logins[0].Password, Tenants: []string{"acme"}},
-		{User: "bi", Password: "hush", Tenants: []string{"acme", "globex", "7"}},
+		{User: "bi", Password: "hush", Tenants: []string{"acme", "globex", "7"}, Clients: 8},
 		{User: "ops", Password: "hush", Operator: true, Backend: "silo"},
 		{User: "support", Password: "hush", Operator: true, Backend: "main"},
 		{User: "migrator", Password: "hush", Operator: true, URL: "postgres://owner:hush@127.0.0.1:5432/app"},
@@ -120,7 +127,9 @@ func TestConfigurationIsReadInFull(t *testing.T) {
 	}
 	authentication := cfg.Auth()
 	require.Equal(t, auth.Tenant{ID: "hooli", Key: "3", Backend: "silo"}, authentication.Tenants[2])
+	require.Equal(t, cfg.Tenants[1].Limits, authentication.Tenants[1].Limits)
 	require.Equal(t, "hush", authentication.Logins[1].Password)
+	require.Equal(t, 8, authentication.Logins[1].Clients)
 	_, err = auth.New(authentication)
 	require.NoError(t, err)
 	tenant, ok := cfg.Tenant("initech")
@@ -173,7 +182,6 @@ func TestConfigurationErrors(t *testing.T) {
 var unavailableExamples = map[string]string{
 	"registry":         "registry: {backend: only, schema: tenantgate}",
 	"tenants[].schema": "tenants: [{id: umbrella, schema: umbrella}]",
-	"tenants[].limits": "tenants: [{id: globex, key: \"2\", limits: {connections: 50, statement_timeout: 30s}}]",
 }
 
 func TestWhatIsNotAvailableIsRefused(t *testing.T) {

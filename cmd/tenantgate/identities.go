@@ -37,8 +37,12 @@ func (r *configReader) tenant(v value) {
 		field{"suspended", false, func(v value) { t.Suspended, _ = v.boolean() }},
 		field{"limits", false, func(v value) {
 			v.mapping(
-				field{"connections", false, func(v value) { v.integer(1) }},
-				field{"statement_timeout", false, func(v value) { v.duration() }},
+				field{"connections", false, setCount(&t.Limits.Connections)},
+				field{"clients", false, setCount(&t.Limits.Clients)},
+				field{"weight", false, setCount(&t.Limits.Weight)},
+				field{"wait", false, setDuration(&t.Limits.Wait)},
+				field{"statement_timeout", false, setDuration(&t.Limits.StatementTimeout)},
+				field{"idle_in_transaction_timeout", false, setDuration(&t.Limits.IdleInTransactionTimeout)},
 			)
 		}},
 	)
@@ -119,6 +123,7 @@ func (r *configReader) login(v value) {
 			l.console = v
 			l.Console, _ = v.boolean()
 		}},
+		field{"limits", false, clientsLimit(&l.Clients)},
 	)
 	l.broken = len(v.doc.problems) > before
 	r.logins = append(r.logins, l)

@@ -66,6 +66,7 @@ func parseConfig(file string, content []byte, lookupEnv func(string) (string, bo
 		field{"listen", false, r.listen},
 		field{"admin", false, r.admin},
 		field{"tls", false, r.tls},
+		field{"limits", false, clientsLimit(&r.cfg.Clients)},
 		field{"backends", true, r.readBackends},
 		field{"tenancy", false, r.tenancy},
 		field{"tenants", false, func(v value) { v.list(func(v value) { r.tenant(v.as("a tenant")) }) }},
@@ -245,6 +246,19 @@ func readPool(v value, p *Pool) {
 			v.problem("%s is %d, more than size, which is %d", v.key(), *n, p.Size)
 		}
 		*n = min(*n, p.Size)
+	}
+}
+
+// clientsLimit reads limits of which clients are the only ones.
+func clientsLimit(dst *int) func(value) {
+	return func(v value) { v.mapping(field{"clients", false, setCount(dst)}) }
+}
+
+func setCount(dst *int) func(value) {
+	return func(v value) {
+		if n, ok := v.integer(1); ok {
+			*dst = n
+		}
 	}
 }
 

@@ -170,6 +170,7 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		Explain:    cfg.Tenancy.Explain,
 		Observe:    cfg.Tenancy.Observe,
 		TempTables: cfg.Tenancy.TempTables,
+		MaxClients: cfg.Clients,
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
 		Version:    versionOf(version, build).Version,

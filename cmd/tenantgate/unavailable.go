@@ -8,7 +8,6 @@ import "go.yaml.in/yaml/v3"
 var unavailable = map[string]string{
 	"registry":         "leave it out; list tenants and logins in this file",
 	"tenants[].schema": "leave it out; give the tenant a key, or a database of its own",
-	"tenants[].limits": "leave it out; the pool's per_tenant limits server connections",
 }
 
 // refuseUnavailable adds a problem if the value asks for something that this
