@@ -25,6 +25,7 @@ type bench struct {
 	stage    *stage
 	options  options
 	pgbench  string
+	patience int            // seconds more for clients to connect, after a failure
 	expected map[string]int // transactions of a run, by contender and work
 }
 
@@ -63,7 +64,9 @@ func measure(ctx context.Context, s *stage, o options) (_ results, failures []er
 				got, err := b.one(ctx, w, c)
 				if err != nil && ctx.Err() == nil {
 					progress("%s, %s is tried again: %v", w.name, c.name, err)
+					b.patience = 6
 					got, err = b.one(ctx, w, c)
+					b.patience = 0
 				}
 				if ctx.Err() != nil {
 					return nil, nil, context.Cause(ctx)

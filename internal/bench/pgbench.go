@@ -51,7 +51,7 @@ func (w script) run(ctx context.Context, b *bench, c *contender) (sample, error)
 	}
 	args := []string{
 		"-n", "-h", "127.0.0.1", "-p", strconv.Itoa(c.port), "-U", c.user(1), "-M", w.mode,
-		"-c", strconv.Itoa(w.clients), "-j", strconv.Itoa(min(w.clients, 2)), "-T", strconv.Itoa(b.options.seconds + connecting(w.clients)),
+		"-c", strconv.Itoa(w.clients), "-j", strconv.Itoa(min(w.clients, 2)), "-T", strconv.Itoa(b.options.seconds + connecting(w.clients) + b.patience),
 		"-f", file, "-l", "--log-prefix=" + filepath.Join(dir, "log"), "--sampling-rate=" + b.sampling(w, c),
 	}
 	if w.reconnect {
