@@ -35,6 +35,9 @@ type copyIn struct {
 
 // copyFrom answers COPY FROM STDIN.
 func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
+	if s.status == 'E' {
+		return s.refuseSimple(errAborted)
+	}
 	c := &copyIn{in: in, stream: copyStream{reader: newRowReader(in)}, batch: copyBatch}
 	if n := len(in.Columns); n > 0 {
 		c.batch = min(copyBatch, 32_000/n+1)

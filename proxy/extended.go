@@ -326,6 +326,9 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if what != 'S' && what != 'P' {
+		return s.refuse(newError("08P01", fmt.Sprintf("invalid DESCRIBE message subtype %d", what), ""))
+	}
 	if p := s.statements[name]; what == 'S' && p != nil && ownKind(p.statement) {
 		return s.describeOwn(p.statement, 0, true)
 	}
@@ -384,6 +387,9 @@ func (s *session) close(_ context.Context, body []byte) error {
 	if err != nil {
 		return err
 	}
+	if what != 'S' && what != 'P' {
+		return s.refuse(newError("08P01", fmt.Sprintf("invalid CLOSE message subtype %d", what), ""))
+	}
 	if what == 'P' && s.ownPortals[name] != nil {
 		delete(s.ownPortals, name)
 		what = 0 // the server does not know it
@@ -402,7 +408,7 @@ func (s *session) close(_ context.Context, body []byte) error {
 }
 
 func decodeTarget(body []byte) (what byte, name string, err error) {
-	if len(body) == 0 || body[0] != 'S' && body[0] != 'P' {
+	if len(body) == 0 {
 		return 0, "", errMalformed
 	}
 	name, rest, err := cstring(body[1:])

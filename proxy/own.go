@@ -100,7 +100,7 @@ func (s *session) discard(what string, within bool) (ownAnswer, error) {
 		}
 		s.forgetStatements()
 		s.resetSettings()
-		return ownTag("DISCARD ALL"), nil
+		return ownAnswer{rest: s.reportInitial(commandComplete("DISCARD ALL"))}, nil
 	case "plans":
 		return ownTag("DISCARD PLANS"), nil
 	case "sequences":

@@ -71,7 +71,7 @@ func Translate(err error) (e *Error, internal bool) {
 	case errors.As(err, &tooComplex):
 		return &Error{Code: "54001", Message: tooComplex.Message, Hint: tooComplex.Hint}, false
 	case errors.As(err, &encoding):
-		return &Error{Code: "22021", Message: encoding.Message, Hint: "Statements must be valid UTF-8 without zero bytes."}, false
+		return &Error{Code: "22021", Message: encoding.Message}, false
 	case errors.As(err, &unsupported):
 		return &Error{Code: "0A000", Message: unsupported.Error(), Detail: ruleDetail(unsupported.Rule), Hint: unsupported.Hint, Position: unsupported.Position}, false
 	case errors.As(err, &forbidden):

@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -282,6 +283,12 @@ func (s *session) parameterStatus(body []byte) (fate, []byte, error) {
 	if name == "session_authorization" && !s.operator || s.reported[name] == value || s.tainted { // or will not last
 		return drop, nil, nil
 	}
+	if _, known := s.greeted[name]; !known {
+		if s.greeted == nil {
+			s.greeted = make(map[string]string)
+		}
+		s.greeted[name] = s.reported[name]
+	}
 	s.reported[name] = value
 	return pass, nil, nil
 }
@@ -362,6 +369,15 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 		}
 		changed = position != int(msg.Position)
 		msg.Position = int32(position)
+	}
+	if p := failed.about; p != nil && failed.await == awaitBind && msg.Code == "08P01" {
+		var supplied, required int
+		if _, err := fmt.Sscanf(msg.Message, "bind message supplies %d parameters, but prepared statement "+strconv.Quote(p.serverName())+" requires %d",
+			&supplied, &required); err == nil {
+			hidden := len(p.statement.Keys)
+			msg.Message = fmt.Sprintf("bind message supplies %d parameters, but prepared statement \"%s\" requires %d", supplied-hidden, p.name, required-hidden)
+			changed = true
+		}
 	}
 	if s.backend.rewriting && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") {
 		// The key that a constraint names may be another tenant's.

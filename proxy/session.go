@@ -81,6 +81,7 @@ type session struct {
 	settings    map[string]string     // run-time parameters the client set, by lower-case name
 	initial     map[string]string     // those of its start-up packet
 	reported    map[string]string     // ParameterStatus as the client knows it
+	greeted     map[string]string     // what has changed of it, as it was when the session began
 	touched     map[string]bool       // parameters set in this transaction, and whether they were reset last
 
 	cancels  atomic.Int32 // cancel requests under way

@@ -131,6 +131,20 @@ func (s *session) resetSettings() {
 	s.leftover = lastLeftover.Add(1)
 }
 
+// reportInitial appends what the server would report when parameters go back
+// to what they were when the session began.
+func (s *session) reportInitial(out []byte) []byte {
+	for _, name := range slices.Sorted(maps.Keys(s.greeted)) {
+		if value := s.greeted[name]; s.reported[name] != value {
+			var at int
+			out, at = beginMessage(out, 'S')
+			out = finishMessage(appendCString(appendCString(out, name), value), at)
+			s.reported[name] = value
+		}
+	}
+	return out
+}
+
 // noteSetting follows what a statement does to parameters.
 func (s *session) noteSetting(st *rewrite.Statement) {
 	s.touch(st.Name, st.Kind == rewrite.KindReset)

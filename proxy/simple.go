@@ -68,6 +68,7 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return errMalformed
 	}
 	s.erred = false
+	delete(s.statements, "") // as the server drops it
 	if ok, err := s.knowHolding(); err != nil {
 		return err
 	} else if !ok {
