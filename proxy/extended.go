@@ -174,7 +174,7 @@ func (s *session) ensureColumns(p *prepared) error {
 		return errSkipped
 	}
 	if p.changed {
-		return newError("0A000", "cached plan must not change result type", "")
+		return errPlanChanged
 	}
 	p.version = version
 	return nil

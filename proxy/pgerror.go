@@ -17,6 +17,7 @@ import (
 type Error struct {
 	Code, Message, Detail, Hint string
 	Position                    int
+	Routine                     string // of the server's that raises it, where clients look at that
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -31,6 +32,7 @@ var (
 	errAborted       = newError("25P02", "current transaction is aborted, commands ignored until end of transaction block", "")
 	errServerLost    = newError("08006", "server connection lost", "Whether the statement took effect is unknown. The session goes on; run-time parameters and prepared statements are kept.")
 	errNoFastPath    = newError("0A000", "function calls by message are not supported under tenant isolation", "Call the function in a SELECT.")
+	errPlanChanged   = &Error{Code: "0A000", Message: "cached plan must not change result type", Routine: "RevalidateCachedQuery"}
 	errTenantUnknown = newError("42501", "a tenant must be chosen", "Connect with options='-c tenantgate.tenant=…' or run SET tenantgate.tenant = '…'.")
 )
 
@@ -40,7 +42,7 @@ func errorResponse(severity string, err error) (msg *pgproto3.ErrorResponse, int
 	e, internal := Translate(err)
 	return &pgproto3.ErrorResponse{
 		Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
-		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position),
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position), Routine: e.Routine,
 	}, internal
 }
 

@@ -309,7 +309,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		return drop, nil, err
 	}
 	s.forget(failed)
-	if p := failed.about; p != nil && p.shared != nil && msg.Code == "0A000" && msg.Routine == "RevalidateCachedQuery" {
+	if p := failed.about; p != nil && p.shared != nil && msg.Code == errPlanChanged.Code && msg.Routine == errPlanChanged.Routine {
 		s.backend.statements.retire(p.shared) // whoever prepares it again gets the columns that there are now
 	}
 	for _, r := range lost {

@@ -534,6 +534,16 @@ func (s *session) applyInitial(ctx context.Context, group pool.Group) error {
 	defer func() { release(c) }()
 	stop := context.AfterFunc(ctx, func() { _ = c.Net.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
+	if len(c.Settings) > 0 { // others' time limits are not this client's
+		if _, err := c.Net.Write(appendQuery(nil, "RESET ALL")); err != nil {
+			return fmt.Errorf("%w: reset run-time parameters: %w", errServerProtocol, err)
+		}
+		if _, err := readSetting(c); err != nil {
+			return err
+		}
+		clear(c.Settings)
+		c.Unnamed = nil
+	}
 	for name, value := range s.settings {
 		c.Settings[name] = value
 		msg := appendBindText(nil, setStatement, name, value)
