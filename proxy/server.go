@@ -142,10 +142,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	reader, err := rewrite.NewReader(cfg.CacheBytes)
-	if err != nil {
-		return nil, err
-	}
+	reader := rewrite.NewReader(cfg.CacheBytes)
 	var seed [4]byte
 	if _, err := rand.Read(seed[:]); err != nil {
 		return nil, fmt.Errorf("read random seed: %w", err)

@@ -28,22 +28,19 @@ type sentText struct {
 	values     *rewrite.Values
 }
 
-// sql returns the text to send.
-func (t *sentText) sql() string {
-	if len(t.statements) == 1 {
-		return t.statements[0].Text.SQLFor(t.values)
-	}
-	var sql []byte
+// appendQuery appends the Query message.
+func (t *sentText) appendQuery(dst []byte) []byte {
+	dst, at := beginMessage(dst, 'Q')
 	for i := range t.statements {
 		if i > 0 {
-			sql = append(sql, ';')
+			dst = append(dst, ';')
 		}
-		sql = append(sql, t.statements[i].Text.SQLFor(t.values)...)
+		dst = t.statements[i].Text.AppendSQL(dst, t.values)
 	}
-	return string(sql)
+	return finishMessage(append(dst, 0), at)
 }
 
-// original maps a character position in sql to one in the client's message.
+// original maps a character position in the text to one in the client's message.
 func (t *sentText) original(position int) int {
 	for i := range t.statements {
 		length := utf8.RuneCountInString(t.statements[i].Text.SQLFor(t.values))
@@ -175,7 +172,7 @@ func (s *session) sendPiece(p *piece, more bool) error {
 	}
 	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil
-	s.send = appendQuery(s.send, p.sql())
+	s.send = p.appendQuery(s.send)
 	s.push(request{await: awaitQuery, text: &p.sentText, cut: more})
 	for i := range p.statements {
 		s.noteEffect(&p.statements[i])

@@ -159,6 +159,7 @@ func (c *confiner) keepsValue(name *pg_query.TypeName, f family) bool {
 func (c *confiner) constant(n *pg_query.Node, v *pg_query.A_Const, t catalog.Type, w written) error {
 	check := Check{table: w.rel.Name, family: familyOf(t), null: v.Isnull}
 	i := c.source.find(v.Location)
+	c.source.read(i)
 	switch val := v.Val.(type) {
 	case *pg_query.A_Const_Sval:
 		check.value = val.Sval.GetSval()

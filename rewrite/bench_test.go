@@ -40,20 +40,97 @@ func BenchmarkRewrite(b *testing.B) {
 		b.Run(fmt.Sprintf("text=%s/size=%d/new", name, len(sql)), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := r.rewrite(req, cat); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-		b.Run(fmt.Sprintf("text=%s/size=%d/cached", name, len(sql)), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := r.Rewrite(req, cat); err != nil {
+				if _, err := r.rewrite(req, cat, nil); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
 	}
+}
+
+// pointSelect, report and manyRows are statements as a client writes them that
+// has no parameters.
+func pointSelect(i int) string {
+	return fmt.Sprintf("SELECT id, total FROM orders WHERE id = %d", i)
+}
+
+func report(i int) string {
+	return strings.NewReplacer("> 2", fmt.Sprintf("> %d", i%9+1), "'2024-01-01'", fmt.Sprintf("'20%02d-01-01'", i%100)).
+		Replace(benchmarkTexts()["report"])
+}
+
+// BenchmarkCached measures texts that need no reading: one text again and
+// again, without and with literals, and texts that differ in their literals.
+func BenchmarkCached(b *testing.B) {
+	cat := shop()
+	texts := []struct {
+		name string
+		make func(i int) string
+	}{
+		{"lookup", pointSelect},
+		{"report", report},
+		{"rows", func(i int) string { return strings.Replace(manyRows(1000), "(0, ", fmt.Sprintf("(%d, ", i), 1) }},
+	}
+	for _, enforce := range []string{"rewrite", "rls"} {
+		for _, text := range texts {
+			run := func(name string, req func(i int) Request) {
+				r := newRewriter(b, Config{Confine: enforce == "rewrite"})
+				requests := make([]Request, 64)
+				for i := range requests {
+					requests[i] = req(i)
+					for range 2 {
+						if _, err := r.Rewrite(requests[i], cat); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+				b.Run(fmt.Sprintf("enforce=%s/text=%s/size=%d/%s", enforce, text.name, len(requests[0].SQL), name), func(b *testing.B) {
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						if _, err := r.Rewrite(requests[i%len(requests)], cat); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+			if sql := benchmarkTexts()[text.name]; sql != "" && text.name == "lookup" {
+				run("parameters", func(int) Request { return Request{SQL: sql, Extended: true} })
+			}
+			run("same", func(int) Request { return Request{SQL: text.make(0)} })
+			run("literals", func(i int) Request { return Request{SQL: text.make(i)} })
+		}
+	}
+}
+
+// BenchmarkSQL measures writing what is sent.
+func BenchmarkSQL(b *testing.B) {
+	cat, r := shop(), newRewriter(b, Config{Confine: true})
+	for name, sql := range map[string]string{"lookup": pointSelect(1), "report": report(1), "rows": manyRows(1000)} {
+		result, err := r.Rewrite(Request{SQL: sql}, cat)
+		if err != nil {
+			b.Fatal(err)
+		}
+		buf := make([]byte, 0, 1<<20)
+		b.Run("text="+name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				buf = result.Statements[0].Text.AppendSQL(buf[:0], &Values{ValueKey: "1"})
+			}
+		})
+	}
+}
+
+// BenchmarkCachedParallel measures what sessions that run at once cost each
+// other.
+func BenchmarkCachedParallel(b *testing.B) {
+	cat, r := shop(), newRewriter(b, Config{Confine: true})
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			if _, err := r.Rewrite(Request{SQL: "SELECT id, total FROM orders WHERE id = $1", Extended: true}, cat); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // manyRows is an INSERT of n rows.
@@ -83,7 +160,7 @@ func BenchmarkRewriteManyRows(b *testing.B) {
 		b.Run(fmt.Sprintf("rows=%d/size=%d/new", n, len(sql)), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := r.rewrite(Request{SQL: sql}, cat); err != nil {
+				if _, err := r.rewrite(Request{SQL: sql}, cat, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

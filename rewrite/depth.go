@@ -46,11 +46,8 @@ func lexBounded(sql string) ([]token, error) {
 	if err := l.run(); err != nil {
 		return nil, err
 	}
-	if l.depth > maxCommentDepth || l.reread > maxReread*len(sql)+1<<16 {
-		return nil, &TooComplexError{
-			Message: "comments are nested too deeply or too densely",
-			Hint:    fmt.Sprintf("Comments may be nested %d deep.", maxCommentDepth),
-		}
+	if err := l.bounded(); err != nil {
+		return nil, err
 	}
 	depth, size := treeBounds(sql, l.tokens)
 	if size > maxTokens {
@@ -64,6 +61,17 @@ func lexBounded(sql string) ([]token, error) {
 		}
 	}
 	return l.tokens, nil
+}
+
+// bounded refuses comments that would take the C lexer too long.
+func (l *lexer) bounded() error {
+	if l.depth > maxCommentDepth || l.reread > maxReread*len(l.sql)+1<<16 {
+		return &TooComplexError{
+			Message: "comments are nested too deeply or too densely",
+			Hint:    fmt.Sprintf("Comments may be nested %d deep.", maxCommentDepth),
+		}
+	}
+	return nil
 }
 
 // treeBounds returns upper bounds of the tree that a text makes: of its depth,

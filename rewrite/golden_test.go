@@ -70,7 +70,7 @@ func goldenStatement(s *Statement, extended bool) string {
 			facts = append(facts, fmt.Sprintf("%q is checked", c.value))
 		}
 	}
-	if len(s.Text.edits) == 0 {
+	if s.Text.unknown {
 		facts = append(facts, "deparsed")
 	}
 	if len(facts) > 0 {
@@ -133,7 +133,7 @@ func TestGoldenCasesAreRewritten(t *testing.T) {
 				if s.Copy != nil {
 					continue
 				}
-				if len(s.Text.edits) == 0 {
+				if s.Text.unknown {
 					deparsed++
 				}
 				proved++

@@ -111,7 +111,7 @@ func (r *Rewriter) prepare(req Request, s *pg_query.PrepareStmt, cat *catalog.Sn
 	if err != nil || len(stmts) != 1 || !equalTrees(stmts[0].Stmt, s.Query) {
 		return nil, unproven
 	}
-	result, err := r.rewrite(Request{SQL: sql, Extended: true, ParamOIDs: p.ParamOIDs, Dump: req.Dump}, cat)
+	result, err := r.rewrite(Request{SQL: sql, Extended: true, ParamOIDs: p.ParamOIDs, Dump: req.Dump}, cat, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func (r *Rewriter) deparsed(stmt *pg_query.Node) (Template, bool) {
 			return Template{}, false // a literal in a form that was not recognized
 		}
 	}
-	return newTemplate(out.String(), nil), true
+	return fixedTemplate(out.String()), true
 }
 
 // auditor returns what audits one statement.

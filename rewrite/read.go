@@ -1,8 +1,6 @@
 package rewrite
 
 import (
-	"fmt"
-
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -17,27 +15,27 @@ type Reader struct {
 
 // NewReader returns a Reader whose results take as many bytes at most; 0 means a
 // default.
-func NewReader(cacheBytes int64) (*Reader, error) {
-	c, err := newCache(cacheBytes)
-	if err != nil {
-		return nil, fmt.Errorf("cache of what was read: %w", err)
-	}
-	return &Reader{cache: c, large: make(chan struct{}, largeAtOnce)}, nil
+func NewReader(cacheBytes int64) *Reader {
+	return &Reader{cache: newCache(cacheBytes), large: make(chan struct{}, largeAtOnce)}
 }
 
 // Read takes a text apart. What cannot be read is for the server to understand:
 // it is one statement that may do anything.
 func (r *Reader) Read(req Request) *Result {
-	key := cacheKey{sql: req.SQL, extended: req.Extended}
-	if result, ok := r.cache.get(key); ok {
-		return result
+	s := shapers.Get().(*shaper)
+	defer s.putBack()
+	s.plain(Request{SQL: req.SQL, Extended: req.Extended}, 0)
+	if e := r.cache.get(s.key); e != nil {
+		return e.result
 	}
 	if len(req.SQL) > largeText {
 		r.large <- struct{}{}
 		defer func() { <-r.large }()
 	}
+	key := string(s.key)
+	req.SQL = key[len(key)-len(req.SQL):] // one copy is enough
 	result := read(req)
-	r.cache.add(key, result)
+	r.cache.put(key, reading{about: aboutText, result: result})
 	return result
 }
 

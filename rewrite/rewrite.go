@@ -10,6 +10,7 @@ package rewrite
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"unicode/utf8"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -105,7 +106,8 @@ type Rewriter struct {
 	samples *Values // what proofs are made with
 	guard   *guard
 
-	large chan struct{} // has room for as many large texts as may be read at once
+	large  chan struct{} // has room for as many large texts as may be read at once
+	misses atomic.Int64  // texts that were read
 
 	noBarrier bool // for tests that show what would leak
 }
@@ -120,43 +122,14 @@ const (
 
 // New returns a Rewriter.
 func New(config Config) (*Rewriter, error) {
-	c, err := newCache(config.CacheBytes)
-	if err != nil {
-		return nil, fmt.Errorf("cache of results: %w", err)
-	}
 	g, err := newGuard(&config)
 	if err != nil {
 		return nil, fmt.Errorf("guard: %w", err)
 	}
-	return &Rewriter{config: config, cache: c, samples: newSamples(), guard: g, large: make(chan struct{}, largeAtOnce)}, nil
-}
-
-// Rewrite confines a text, or refuses it with one of the errors of this
-// package. All statements of the text are looked at before any is returned.
-func (r *Rewriter) Rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
-	key := cacheKey{sql: req.SQL, declared: packOIDs(req.ParamOIDs), version: cat.Version, extended: req.Extended, dump: req.Dump}
-	if result, ok := r.cache.get(key); ok {
-		return result, nil
-	}
-	if len(req.SQL) > largeText {
-		r.large <- struct{}{}
-		defer func() { <-r.large }()
-	}
-	result, err := r.rewrite(req, cat)
-	var enforced *enforcedError
-	switch {
-	case err == nil:
-	case errors.As(err, &enforced):
-		return nil, enforced.refusal
-	case r.config.Observe:
-		if result, err = observeText(req.SQL, refusalOf(err, req.SQL)); err != nil {
-			return nil, err
-		}
-	default:
-		return nil, refusalOf(err, req.SQL)
-	}
-	r.cache.add(key, result)
-	return result, nil
+	return &Rewriter{
+		config: config, cache: newCache(config.CacheBytes), samples: newSamples(), guard: g,
+		large: make(chan struct{}, largeAtOnce),
+	}, nil
 }
 
 // refusalOf puts an error in terms of the client's text.
@@ -168,7 +141,8 @@ func refusalOf(err error, sql string) error {
 	return err
 }
 
-func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) {
+// rewrite reads a text and tells c, if there is one, about its literals.
+func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*Result, error) {
 	if err := checkEncoding(req.SQL); err != nil {
 		return nil, err
 	}
@@ -193,6 +167,9 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 	if req.Extended && len(stmts) > 1 {
 		return nil, &SyntaxError{Message: "cannot insert multiple commands into a prepared statement"}
 	}
+	if c != nil {
+		c.free = freeLiterals(stmts, src)
+	}
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
 	var part statementText
 	for _, raw := range stmts {
@@ -210,6 +187,9 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot) (*Result, error) 
 			}
 		}
 		result.Statements = append(result.Statements, s)
+	}
+	if c != nil {
+		c.read, c.all = src.seen, src.readAny
 	}
 	return result, nil
 }

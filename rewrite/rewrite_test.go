@@ -86,8 +86,8 @@ func TestTextOfManyRowsIsRewrittenInLinearTime(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("%d rows, %d bytes: %v", rows, len(sql), time.Since(start))
 	s := &result.Statements[0]
-	require.Len(t, s.Text.holes, rows)
-	require.NotEmpty(t, s.Text.edits, "deparsed")
+	require.Equal(t, rows, s.Text.holes())
+	require.False(t, s.Text.unknown, "deparsed")
 	text := s.Text.SQL("it's")
 	require.Equal(t, rows, strings.Count(text, "'it''s'::pg_catalog.int4)"))
 	require.Equal(t, strings.Index(sql, "'state 99999'")+1, s.Text.Original(strings.Index(text, "'state 99999'")+1, "it's"))
@@ -197,8 +197,8 @@ func TestEqualTextsOfAStatementGetEqualAliases(t *testing.T) {
 	require.Equal(t, aliases[0], aliases[2])
 }
 
-func TestCacheIsBoundedInBytesAndKeyedByAllThatCounts(t *testing.T) {
-	r := newRewriter(t, Config{Confine: true, CacheBytes: 64 << 10})
+func TestCacheIsKeyedByAllThatCounts(t *testing.T) {
+	r := newRewriter(t, Config{Confine: true})
 	cat := shop()
 	first, err := r.Rewrite(Request{SQL: "SELECT id FROM orders"}, cat)
 	require.NoError(t, err)
@@ -218,22 +218,6 @@ func TestCacheIsBoundedInBytesAndKeyedByAllThatCounts(t *testing.T) {
 	newer, err := r.Rewrite(Request{SQL: "SELECT id FROM orders"}, shop())
 	require.NoError(t, err)
 	require.NotSame(t, first, newer)
-
-	for i := range 500 {
-		_, err := r.Rewrite(Request{SQL: fmt.Sprintf("SELECT id FROM orders WHERE id = %d", i)}, cat)
-		require.NoError(t, err)
-		require.LessOrEqual(t, r.cache.used, r.cache.capacity)
-	}
-	evicted, err := r.Rewrite(Request{SQL: "SELECT id FROM orders"}, cat)
-	require.NoError(t, err)
-	require.NotSame(t, first, evicted)
-
-	large := Request{SQL: "SELECT id FROM orders WHERE state = '" + strings.Repeat("x", 8<<10) + "'"}
-	a, err := r.Rewrite(large, cat)
-	require.NoError(t, err)
-	b, err := r.Rewrite(large, cat)
-	require.NoError(t, err)
-	require.NotSame(t, a, b)
 }
 
 func TestRewriterIsUsedByManySessions(t *testing.T) {

@@ -87,7 +87,7 @@ func selectPath(v *pg_query.SelectStmt, cat *catalog.Snapshot) (Statement, bool)
 }
 
 func pathStatement(sql, setting string) Statement {
-	return Statement{Kind: KindSet, Name: searchPath, Value: setting, Text: newTemplate(sql, nil)}
+	return Statement{Kind: KindSet, Name: searchPath, Value: setting, Text: fixedTemplate(sql)}
 }
 
 // selectKinds reads what pg_dump sends to set relationKinds:
@@ -109,8 +109,8 @@ func selectKinds(v *pg_query.SelectStmt, serverVersion int) (Statement, bool) {
 	if err != nil || !equalTrees(stmts[0].Stmt, &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: v}}) {
 		return Statement{}, false
 	}
-	s := Statement{Text: newTemplate("SELECT pg_catalog.set_config(s.name, "+quoteLiteral(value)+
-		", false) AS set_config FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) '"+relationKinds+"'", nil)}
+	s := Statement{Text: fixedTemplate("SELECT pg_catalog.set_config(s.name, " + quoteLiteral(value) +
+		", false) AS set_config FROM pg_catalog.pg_settings AS s WHERE s.name OPERATOR(pg_catalog.=) '" + relationKinds + "'")}
 	if hasRelationKinds(serverVersion) {
 		s.Kind, s.Name = KindSet, relationKinds
 	}
@@ -125,8 +125,8 @@ func dumpedSequences(n *pg_query.Node) (Statement, bool) {
 	if err != nil || !equalTrees(stmts[0].Stmt, n) {
 		return Statement{}, false
 	}
-	return Statement{Text: newTemplate("SELECT seqrelid, pg_catalog.format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, "+
-		"seqcache, seqcycle, NULL::pg_catalog.int8 AS last_value, NULL::pg_catalog.bool AS is_called FROM pg_catalog.pg_sequence ORDER BY seqrelid", nil)}, true
+	return Statement{Text: fixedTemplate("SELECT seqrelid, pg_catalog.format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, " +
+		"seqcache, seqcycle, NULL::pg_catalog.int8 AS last_value, NULL::pg_catalog.bool AS is_called FROM pg_catalog.pg_sequence ORDER BY seqrelid")}, true
 }
 
 // hasRelationKinds reports whether a server has the parameter, which came with

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // Splices at one place go in order of rank: first what closes or continues the
@@ -38,7 +37,9 @@ type splice struct {
 type source struct {
 	sql     string
 	tokens  []token
-	partner []int32 // of each bracket the other one's index; -1 for the rest
+	partner []int32        // of each bracket the other one's index; -1 for the rest
+	seen    map[int32]bool // where literals start that were read
+	readAny bool           // one was read of which nobody knows where it is
 }
 
 // newSource pairs the brackets of a text. The tokens are those of lex.
@@ -62,6 +63,23 @@ func newSource(sql string, tokens []token) *source {
 		}
 	}
 	return s
+}
+
+// read notes that the result depends on the value of a literal: one that
+// starts at a token, perhaps behind a minus.
+func (s *source) read(i int) {
+	if s.seen == nil {
+		s.seen = make(map[int32]bool)
+	}
+	if i < 0 {
+		s.readAny = true
+	}
+	for ; i >= 0 && i < len(s.tokens); i++ {
+		s.seen[int32(s.tokens[i].start)] = true //nolint:gosec // texts are bounded
+		if !s.tokens[i].op(s.sql, "-") && !s.punct(i, "(") {
+			return
+		}
+	}
 }
 
 // find returns the token that starts at a byte offset, or -1.
@@ -178,68 +196,101 @@ type extent struct {
 
 // spliced applies splices to a part of the client's text. It is false if they do
 // not lie there one behind the other.
-func spliced(sql string, part statementText, splices []splice) (Template, bool) {
+func spliced(sql string, of statementText, splices []splice) (Template, bool) {
 	slices.SortStableFunc(splices, func(a, b splice) int {
 		return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.rank, b.rank))
 	})
-	w := splicer{sql: sql, source: part.position}
-	w.out.Grow(part.end - part.start + 64*len(splices))
-	at := part.start
+	w := splicer{parts: make([]part, 0, 1+2*len(splices))}
+	at := of.start
 	for _, sp := range splices {
-		if sp.start < at || sp.end < sp.start || sp.end > part.end {
+		if sp.start < at || sp.end < sp.start || sp.end > of.end {
 			return Template{}, false
 		}
-		w.copy(sql[at:sp.start])
-		w.add(sp.text)
-		w.drop(sql[sp.start:sp.end])
+		w.copy(sql, at, sp.start)
+		w.add(sp.text, sp.start)
 		at = sp.end
 	}
-	w.copy(sql[at:part.end])
-	return newTemplate(w.out.String(), w.edits), true
+	w.copy(sql, at, of.end)
+	return w.template(sql), true
 }
 
 // A splicer puts a text together and keeps account of where it comes from.
 type splicer struct {
-	sql    string
-	out    strings.Builder
-	edits  []edit
-	at     int // characters written, holes not counted
-	source int // position in the client's text
+	parts []part
+	added strings.Builder
+	known map[string]int32 // where in added a text is that was added before
+	last  byte             // of the text
 }
 
-func (w *splicer) copy(text string) {
+func (w *splicer) copy(sql string, from, to int) {
+	if from == to {
+		return
+	}
+	w.separate(sql[from], from)
+	w.parts = append(w.parts, part{kind: partCopied, from: spotAt(from), to: spotAt(to)})
+	w.last = sql[to-1]
+}
+
+// add adds text, which may have hole marks, at a place of the client's.
+func (w *splicer) add(text string, at int) {
 	if text == "" {
 		return
 	}
-	w.separate(text)
-	n := utf8.RuneCountInString(text)
-	w.edits = append(w.edits, edit{at: w.at, source: w.source})
-	w.out.WriteString(text)
-	w.at += n
-	w.source += n
+	w.separate(text[0], at)
+	w.last = lastByte(text)
+	for text != "" {
+		end := strings.IndexByte(text, holeByte[0])
+		if end == 0 {
+			w.parts = append(w.parts, part{kind: partHole, value: Value(text[1] - '0'), from: spotAt(at), to: spotAt(at)})
+			text = text[holeBytes:]
+			continue
+		}
+		if end < 0 {
+			end = len(text)
+		}
+		start := w.store(text[:end])
+		w.parts = append(w.parts, part{kind: partAdded, start: start, end: start + int32(end), from: spotAt(at), to: spotAt(at)}) //nolint:gosec // texts are bounded
+		text = text[end:]
+	}
 }
 
-func (w *splicer) add(text string) {
-	w.separate(text)
-	w.edits = append(w.edits, edit{at: w.at, source: w.source, added: true})
-	w.out.WriteString(text)
-	w.at += utf8.RuneCountInString(text) - holeBytes*strings.Count(text, holeByte)
+// lastByte is the last byte of a text; that of a hole is its mark's.
+func lastByte(text string) byte {
+	if n := len(text) - holeBytes; n >= 0 && text[n] == holeByte[0] {
+		return holeByte[0]
+	}
+	return text[len(text)-1]
 }
 
-// drop passes over text that was replaced.
-func (w *splicer) drop(text string) {
-	w.source += utf8.RuneCountInString(text)
+// store returns where in added a text is. Many rows add the same.
+func (w *splicer) store(text string) int32 {
+	if start, ok := w.known[text]; ok {
+		return start
+	}
+	if w.known == nil {
+		w.known = make(map[string]int32)
+	}
+	start := int32(w.added.Len()) //nolint:gosec // texts are bounded
+	w.added.WriteString(text)
+	w.known[text] = start
+	return start
 }
 
 // separate keeps two words from growing together.
-func (w *splicer) separate(next string) {
-	s := w.out.String()
-	if s == "" || next == "" || !wordByte(s[len(s)-1]) || !wordByte(next[0]) {
+func (w *splicer) separate(next byte, at int) {
+	if len(w.parts) == 0 || !wordByte(w.last) || !wordByte(next) {
 		return
 	}
-	w.edits = append(w.edits, edit{at: w.at, source: w.source, added: true})
-	w.out.WriteByte(' ')
-	w.at++
+	start := w.store(" ")
+	w.parts = append(w.parts, part{kind: partAdded, start: start, end: start + 1, from: spotAt(at), to: spotAt(at)})
+}
+
+func (w *splicer) template(sql string) Template {
+	return Template{parts: w.parts, added: w.added.String(), sql: sql}
+}
+
+func spotAt(offset int) spot {
+	return spot{behind: int32(offset)} //nolint:gosec // texts are bounded
 }
 
 // wordByte reports whether b can be part of a token that goes on with letters,

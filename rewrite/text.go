@@ -1,7 +1,6 @@
 package rewrite
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -64,15 +63,6 @@ func (s *source) highestParam() int {
 		}
 	}
 	return highest
-}
-
-// packOIDs makes a key of the types that a client declared.
-func packOIDs(oids []uint32) string {
-	b := make([]byte, 0, 4*len(oids))
-	for _, oid := range oids {
-		b = binary.BigEndian.AppendUint32(b, oid)
-	}
-	return string(b)
 }
 
 // offsetPosition is position for an offset that may be unknown: below 0.
