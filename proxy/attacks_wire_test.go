@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,15 +18,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A recorder keeps the bytes that come from the server's side.
+// A recorder keeps the bytes that come from the server's side, whoever reads
+// them: pgconn may do so in the background.
 type recorder struct {
 	net.Conn
+
+	mu   sync.Mutex
 	seen []byte
 }
 
 func (r *recorder) Read(p []byte) (int, error) {
 	n, err := r.Conn.Read(p)
+	r.mu.Lock()
 	r.seen = append(r.seen, p[:n]...)
+	r.mu.Unlock()
 	return n, err
 }
 
@@ -196,8 +202,14 @@ func (tr *transcript) equal(other transcript) bool { return slices.Equal(tr.line
 
 // holds reports whether a mark of another tenant has come.
 func (h *hostile) holds(marks ...string) bool {
+	h.conn.mu.Lock()
+	defer h.conn.mu.Unlock()
 	return slices.ContainsFunc(marks, func(mark string) bool { return bytes.Contains(h.conn.seen, []byte(mark)) })
 }
 
 // forget drops the bytes that have been looked at.
-func (h *hostile) forget() { h.conn.seen = h.conn.seen[:0] }
+func (h *hostile) forget() {
+	h.conn.mu.Lock()
+	defer h.conn.mu.Unlock()
+	h.conn.seen = h.conn.seen[:0]
+}

@@ -217,15 +217,15 @@ func (s *session) ownRow(req request, body []byte) error {
 		}
 		return nil
 	}
-	switch value := string(column); {
+	value := string(column)
+	switch {
+	case req.await == awaitHolding && s.operator:
+		return s.takeOperatorHolding(value)
 	case req.await == awaitHolding:
-		if s.operator {
-			return s.takeOperatorHolding(value)
-		}
 		return s.held.take(value)
 	case req.await == awaitLocks:
 		s.held.takeLocks(value)
-	case req.await == awaitSetting:
+	default: // awaitSetting
 		s.takeSetting(req.value, value, req.reset)
 	}
 	return nil

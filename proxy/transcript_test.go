@@ -174,7 +174,7 @@ func wireText(msg pgproto3.BackendMessage) string {
 		}
 		return b.String()
 	case *pgproto3.ErrorResponse:
-		return "ErrorResponse " + wireFields((*pgproto3.ErrorResponse)(m))
+		return "ErrorResponse " + wireFields(m)
 	case *pgproto3.NoticeResponse:
 		return "NoticeResponse " + wireFields((*pgproto3.ErrorResponse)(m))
 	case *pgproto3.CommandComplete:

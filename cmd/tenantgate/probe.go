@@ -86,6 +86,6 @@ func (p *probingProxy) close(ctx context.Context) {
 		q.Close(ctx)
 	}
 	p.server.Close()
-	<-p.served
+	_ = <-p.served // it says that the server is closed
 	_ = os.RemoveAll(p.dir)
 }
