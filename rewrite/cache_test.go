@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -83,4 +84,46 @@ func TestCacheIsUsedByManySessions(t *testing.T) {
 		})
 	}
 	sessions.Wait()
+}
+
+// What the cache says it takes is what it takes, and that is little.
+func TestCachedStatementsTakeTheMemoryThatIsCounted(t *testing.T) {
+	const n = 100
+	heap := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC() // empties pools
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc) //nolint:gosec // far below
+	}
+	cat := shop()
+	for name, text := range map[string]string{
+		"lookup": "SELECT id, total AS a%d FROM orders WHERE id = %d",
+		"insert": "INSERT INTO orders (id, customer_id, state) VALUES (%d, %d, 'open') RETURNING id",
+		"join": `SELECT c.name AS a%d, o.id, o.total, l.qty
+			FROM customers c JOIN orders o ON o.customer_id = c.id AND o.state = 'open'
+			LEFT JOIN order_lines l ON l.order_id = o.id
+			WHERE c.name LIKE 'a%%' AND o.placed BETWEEN '2024-01-01' AND '2024-12-31' AND o.id > %d
+			ORDER BY o.total DESC LIMIT 20`,
+	} {
+		fill := func(r *Rewriter) {
+			for i := range n {
+				for value := range 2 {
+					sql := fmt.Sprintf(strings.Replace(text, "(id, c", fmt.Sprintf("(id /* %d */, c", i), 1), i, value+1)
+					_, err := r.Rewrite(Request{SQL: sql}, cat)
+					require.NoError(t, err)
+				}
+			}
+		}
+		fill(newRewriter(t, Config{Confine: true})) // whatever is made once
+		r := newRewriter(t, Config{Confine: true})
+		before := heap()
+		fill(r)
+		taken, stat := heap()-before, r.Stat()
+		t.Logf("%s: %d bytes each, %d counted", name, taken/n, stat.Bytes/n)
+		require.Less(t, stat.Bytes/n, int64(4<<10), name)
+		require.Less(t, taken, stat.Bytes*5/4, name)
+		require.Equal(t, int64(0), stat.Hits)
+		runtime.KeepAlive(r)
+	}
 }
