@@ -23,6 +23,9 @@ func other(random *rand.Rand, literal string) string {
 	word := func() string { return words[random.IntN(len(words))] }
 	switch classOf(token{kind: kindOf(literal), end: len(literal)}, literal) {
 	case classString:
+		if random.IntN(3) == 0 {
+			return "'app.tenant_id'" // what nobody may read
+		}
 		return "'" + word() + word() + "'"
 	case classSlashes:
 		return "'" + word() + `\` + word() + "'"
@@ -146,6 +149,7 @@ var sharedTexts = []string{
 	"SELECT id FROM orders WHERE id=1 AND state='x'OR state='y'",
 	"SELECT pg_advisory_lock(5), pg_advisory_xact_lock(1, 2), pg_notify('a', 'b')",
 	"SELECT pg_try_advisory_lock(5) FROM countries WHERE code = 'x'",
+	"SELECT current_setting('TimeZone'), current_setting('server_version') FROM orders WHERE current_setting('DateStyle') <> 'x'",
 	"SELECT current_setting('server_version'), set_config('application_name', 'x', false)",
 	"SELECT set_config('application_name', 'a', false)",
 	"SET application_name = 'a'",
