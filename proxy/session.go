@@ -210,7 +210,10 @@ func (s *session) lease(ctx context.Context) error {
 		s.shown.enter(stateWaiting)
 		c, err = s.queue(ctx)
 		s.shown.enter(stateActive)
-		if err != nil {
+		switch {
+		case err != nil && s.shown.killed.Load():
+			return errKilled
+		case err != nil:
 			return s.unavailable(err)
 		}
 	}

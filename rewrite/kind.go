@@ -166,6 +166,9 @@ func (b *barrier) callKind(f *pg_query.FuncCall, lv *queryLevel) string {
 		}
 		return "text"
 	}
+	if _, text := f.Args[0].GetAConst().GetVal().(*pg_query.A_Const_Sval); text && name == "length" {
+		return "int4" // of the types that a bare string constant could have, text is preferred
+	}
 	k := b.kind(f.Args[0], lv)
 	whole := k == "int2" || k == "int4"
 	switch {

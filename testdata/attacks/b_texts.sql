@@ -169,7 +169,6 @@ SELECT dblink_exec('dbname=' || current_database(), 'DELETE FROM jobs');
 CREATE SERVER s FOREIGN DATA WRAPPER postgres_fdw;
 
 -- B9. passwords of user mappings
---! rls rewrite both: 42501 relation.system
 --= rls rewrite: unseen, there are none
 SELECT * FROM pg_user_mappings;
 

@@ -78,3 +78,7 @@ SELECT count(*) FROM patients p JOIN appointments a ON a.patient_id = p.id AND E
 SELECT p.id, a.id FROM patients p LEFT JOIN appointments a ON a.patient_id = p.id AND a.status = $1 WHERE p.id < $2 ORDER BY 1, 2;
 --? 1
 SELECT p.id FROM patients p FULL JOIN documents d ON d.id = p.id WHERE p.id = $1 OR d.id = $1;
+
+-- A column that USING compares, and whose type is that of a function of a constant.
+SELECT s.c, q1 FROM (SELECT DISTINCT length('vip') - 1 AS q1, name AS c FROM patients) s JOIN (SELECT id AS q1, body FROM notes) n USING (q1) ORDER BY 1, 2;
+SELECT count(*) FROM documents t JOIN (SELECT DISTINCT length('x') AS q1 FROM settings) s ON t.id > s.q1 RIGHT JOIN (SELECT id AS q1 FROM notes) n USING (q1);
