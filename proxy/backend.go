@@ -42,6 +42,8 @@ type backend struct {
 	pool           *pool.Pool
 	catalog        *catalog.Catalog
 	querier        *pool.Querier
+	listener       *listener
+	senders        senders
 	statements     *statements
 	sealKey        *catalog.SealKey // nil: the tenant setting holds the key as it is
 	secret         rewrite.Secret   // of locks and channels
@@ -68,7 +70,9 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 		rewriter:  s.rewriter,
 		querier:   pool.NewQuerier(cfg.Pool.Server),
 		cancels:   make(chan struct{}, maxCancels),
+		senders:   newSenders(),
 	}
+	b.listener = newListener(cfg.Pool.Server, s.log.With().Str("backend", b.name).Str("database", b.database).Logger())
 	if b.confining {
 		b.sealKey = cfg.SealKey
 	}
@@ -259,6 +263,7 @@ func (b *backend) learn(name, value string, reported map[string]string) {
 }
 
 func (b *backend) close(ctx context.Context) {
+	b.listener.close()
 	b.pool.Close()
 	if b.querier != nil {
 		b.querier.Close(ctx)

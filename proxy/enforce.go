@@ -75,12 +75,18 @@ var ownStatements = map[string]string{ // of tenants' server connections
 	forgetStatement:  "DISCARD SEQUENCES",
 	holdingStatement: holdingQuery,
 	locksStatement:   locksQuery,
+
+	marksStatement:    marksQuery,
+	unlistenStatement: "UNLISTEN *",
 }
 
 var operatorStatements = map[string]string{
 	setStatement:     ownStatements[setStatement],
 	showStatement:    ownStatements[showStatement],
 	holdingStatement: operatorHoldingQuery,
+
+	marksStatement:    marksQuery,
+	unlistenStatement: ownStatements[unlistenStatement],
 }
 
 // key is the tenant's, or empty while none is chosen.

@@ -70,7 +70,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	if len(result.Statements) > 0 {
 		p.statement = &result.Statements[0]
 		text = p.statement.Text.SQLFor(p.values)
-		if ownKind(p.statement) {
+		if ownKind(p.statement) || channelKind(p.statement) {
 			return s.parseOwn(p)
 		}
 		if translated(p.statement) {
@@ -235,7 +235,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 		return err
 	}
 	defer args.forget()
-	if p := s.statements[name]; p != nil && ownKind(p.statement) {
+	if p := s.statements[name]; p != nil && (ownKind(p.statement) || channelKind(p.statement)) {
 		return s.bindOwn(portal, p, args)
 	}
 	if portal != "" && s.ownPortals[portal] != nil {
@@ -313,7 +313,7 @@ func (s *session) checkBind(p *prepared, args *bindArgs) error {
 func needsTenant(kind rewrite.Kind) bool {
 	switch kind {
 	case rewrite.KindBegin, rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo,
-		rewrite.KindSetTransaction, rewrite.KindShow:
+		rewrite.KindSetTransaction, rewrite.KindShow, rewrite.KindListen, rewrite.KindUnlisten, rewrite.KindNotify:
 		return false
 	default:
 		return true
@@ -329,7 +329,7 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 	if what != 'S' && what != 'P' {
 		return s.refuse(newError("08P01", fmt.Sprintf("invalid DESCRIBE message subtype %d", what), ""))
 	}
-	if p := s.statements[name]; what == 'S' && p != nil && ownKind(p.statement) {
+	if p := s.statements[name]; what == 'S' && p != nil && (ownKind(p.statement) || channelKind(p.statement)) {
 		return s.describeOwn(p.statement, 0, true)
 	}
 	if o := s.ownPortals[name]; what == 'P' && o != nil {
@@ -356,7 +356,7 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 }
 
 // execute runs a portal.
-func (s *session) execute(_ context.Context, body []byte) error {
+func (s *session) execute(ctx context.Context, body []byte) error {
 	portal, rest, err := cstring(body)
 	if err != nil {
 		return err
@@ -366,7 +366,7 @@ func (s *session) execute(_ context.Context, body []byte) error {
 	}
 	s.counts.statements.Add(1)
 	if o := s.ownPortals[portal]; o != nil {
-		return s.executeOwn(portal, o)
+		return s.executeOwn(ctx, portal, o)
 	}
 	if s.conn == nil {
 		return s.refuse(noPortal(portal))

@@ -35,6 +35,7 @@ const (
 	awaitHolding                     // one row: what the session holds
 	awaitLocks                       // one row: how many advisory locks it holds
 	awaitFunction                    // FunctionCallResponse, then ReadyForQuery
+	awaitMarks                       // one row: which changes of channels are left
 	awaitRefusal                     // an error, in whose place goes the refusal
 	awaitNothing                     // replyFake: what to say is at hand
 )
@@ -54,6 +55,7 @@ type request struct {
 	columns  *prepared // awaitDescribe: whose columns are described
 	reset    bool      // awaitSetting: the parameter was reset last
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
+	nth      int       // awaitQuery: so many statements are complete
 	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	forgets  bool      // awaitExecute: the server forgets sequences
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
@@ -136,7 +138,7 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return false, m.expect(typ, "t")
 	case awaitDescribePortal:
 		return true, m.expect(typ, "Tn")
-	case awaitTenant, awaitSetting, awaitHolding, awaitLocks:
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks:
 		return typ == 'C', m.expect(typ, "DC")
 	case awaitExecute:
 		return m.duringExecute(typ)

@@ -119,7 +119,6 @@ func TestWhatWasLetThroughIsGoneAfterItsTransaction(t *testing.T) {
 				"SET search_path = nowhere",
 				"SET zero_damaged_pages_of.mine = 1; SET app.other = 'x'",
 				"CREATE TEMP TABLE patients (tenant_id int); INSERT INTO pg_temp.patients VALUES (77)",
-				"LISTEN news",
 				"SELECT set_config('statement_timeout', '1234', false), pg_sleep(0)",
 				"SELECT name FROM patients WHERE pg_try_advisory_lock(42)",
 				"SELECT setseed(0.5)",

@@ -56,11 +56,15 @@ func (s *Server) operatorBackendAt(at placement, config pool.Config) (*backend, 
 	if s.closing {
 		return nil, errDraining
 	}
-	b := &backend{name: cmp.Or(at.backend, config.Server.User), database: at.database, operator: true, reader: s.reader, cancels: make(chan struct{}, maxCancels)}
+	b := &backend{
+		name: cmp.Or(at.backend, config.Server.User), database: at.database, operator: true, reader: s.reader,
+		senders: newSenders(), cancels: make(chan struct{}, maxCancels),
+	}
 	if err := b.remember(); err != nil {
 		return nil, err
 	}
 	config.Log = s.log.With().Str("backend", b.name).Str("database", b.database).Bool("operator", true).Logger()
+	b.listener = newListener(config.Server, config.Log)
 	config.Server.AfterConnect = b.prepare
 	var err error
 	if b.pool, err = pool.New(config); err != nil {
@@ -119,7 +123,7 @@ func (s *session) executed(st *rewrite.Statement) *prepared {
 		return nil
 	}
 	p := s.statements[st.Executes]
-	if p == nil || p.statement == emptyStatement || ownKind(p.statement) {
+	if p == nil || p.statement == emptyStatement || ownKind(p.statement) || channelKind(p.statement) {
 		return nil
 	}
 	return p

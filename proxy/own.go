@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 
@@ -98,6 +99,7 @@ func (s *session) discard(what string, within bool) (ownAnswer, error) {
 				return ownAnswer{}, err
 			}
 		}
+		s.unlistenAll()
 		s.forgetStatements()
 		s.resetSettings()
 		return ownAnswer{rest: s.reportInitial(commandComplete("DISCARD ALL"))}, nil
@@ -229,12 +231,16 @@ func (s *session) describeOwn(st *rewrite.Statement, format uint16, parameters b
 	return s.fake(append(answer, columns...))
 }
 
-func (s *session) executeOwn(name string, o *ownPortal) error {
+func (s *session) executeOwn(ctx context.Context, name string, o *ownPortal) error {
 	if ok, err := s.caughtUp(); !ok {
 		return err
 	}
 	if o.ran {
 		return s.refuse(newError("55000", fmt.Sprintf("portal %q cannot be run", name), ""))
+	}
+	if channelKind(o.statement) {
+		o.ran = true
+		return s.executeChannel(ctx, *o.statement)
 	}
 	answer, err := s.answerOwn(o.statement, !s.between())
 	if err != nil {

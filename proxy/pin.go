@@ -186,7 +186,7 @@ func (s *session) noteHolding(st *rewrite.Statement) {
 		return
 	}
 	h := &s.held
-	if h.concerns(st.Hold &^ (rewrite.HoldLocks | rewrite.HoldUnlocks)) {
+	if h.concerns(st.Hold &^ (rewrite.HoldLocks | rewrite.HoldUnlocks | rewrite.HoldNotifies)) {
 		h.changed, h.unsettled, h.dirty = true, true, true
 	}
 	if st.Hold&rewrite.HoldLocks != 0 || st.Hold&rewrite.HoldUnlocks != 0 && h.reasons&pinAdvisory != 0 {

@@ -124,7 +124,7 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	case 'S':
 		return s.parameterStatus(body)
 	case 'A':
-		return drop, nil, nil // nobody behind this session listens
+		return drop, nil, nil // the listener hears what the session listens on
 	}
 	if s.idle() {
 		return drop, nil, fmt.Errorf("%w: message %q to no request", errServerProtocol, typ)
@@ -142,6 +142,10 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	case 'Z':
 		if what, err = s.ready(req, body); err == nil && req.tag && !s.erred {
 			what, instead = replace, appendReady(s.copyTag(), s.status)
+		} else if err == nil && what == pass && s.status == 'I' {
+			if mail, full := s.mail.take(nil); full == nil && len(mail) > 0 { // a full one ends the session soon
+				what, instead = replace, appendReady(mail, s.status)
+			}
 		}
 	case 'G':
 		s.beginFeed()
@@ -164,6 +168,12 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 		err = s.ownRow(req, body)
 	case 'C':
 		s.drawn = s.drawn || req.forgets
+		if !done {
+			s.head().nth++
+		}
+		if tag := s.channelTag(req); tag != nil && what == pass {
+			what, instead = replace, tag
+		}
 		if req.copied {
 			err = s.countInserted(body)
 		}
@@ -194,15 +204,22 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 	if req.reply != replyForward || req.cut && !s.erred {
 		return drop, nil
 	}
+	if s.status == 'I' && len(s.changes) > 0 {
+		s.owed = true // settled says so
+		return drop, nil
+	}
 	return pass, nil
 }
 
 // ownRow reads a row that the proxy asked for.
 func (s *session) ownRow(req request, body []byte) error {
 	switch req.await {
-	case awaitTenant, awaitSetting, awaitHolding, awaitLocks:
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks:
 	default:
 		return nil
+	}
+	if req.await == awaitMarks && isNullRow(body) {
+		return nil // none
 	}
 	if req.await == awaitSetting && isNullRow(body) {
 		return nil // the server has no such parameter
@@ -225,6 +242,8 @@ func (s *session) ownRow(req request, body []byte) error {
 		return s.held.take(value)
 	case req.await == awaitLocks:
 		s.held.takeLocks(value)
+	case req.await == awaitMarks:
+		s.marks = value
 	default: // awaitSetting
 		s.takeSetting(req.value, value, req.reset)
 	}

@@ -59,6 +59,12 @@ type session struct {
 	values     *rewrite.Values // the tenant's
 	place      *place
 
+	mail      mailbox
+	listening []subscription
+	changes   []channelChange // of what the session listens on, in this transaction
+	marks     string          // of the changes, as the server told last
+	owed      bool            // the client waits for ReadyForQuery, until the changes are made
+
 	machine
 	args        bindArgs              // of the Bind message under way
 	copied      int                   // rows that a COPY has inserted
@@ -129,33 +135,63 @@ func (s *session) next() (typ byte, body []byte, err error) {
 		}
 		return s.in.next()
 	}
-	s.mu.Lock()
-	s.waiting = s.between()
-	s.shown.enter(s.resting())
-	drained := s.waiting && s.draining
-	if !s.waiting && s.stopwatch.idle > 0 {
-		s.stopwatch.activity, s.stopwatch.since = idleInTxn, time.Now()
-		s.arm(s.stopwatch.since)
+	for {
+		mailed, err := s.deliver()
+		if err != nil {
+			return 0, nil, err
+		}
+		s.mu.Lock()
+		s.waiting = s.between()
+		s.shown.enter(s.resting())
+		drained := s.waiting && s.draining
+		if !s.waiting && s.stopwatch.idle > 0 {
+			s.stopwatch.activity, s.stopwatch.since = idleInTxn, time.Now()
+			s.arm(s.stopwatch.since)
+		}
+		s.mu.Unlock()
+		if drained {
+			return 0, nil, errDraining
+		}
+		typ, body, err = s.in.next()
+		woken := mailed && s.mail.waited()
+		s.mu.Lock()
+		s.waiting = false
+		s.shown.enter(stateActive)
+		drained = s.draining && s.between()
+		s.stopwatch.activity = atRest
+		ending := s.stopwatch.ending
+		over := s.draining || ending != nil || s.shown.killed.Load() || s.server.ctx.Err() != nil
+		if woken && !over {
+			_ = s.client.SetReadDeadline(time.Time{})
+		}
+		s.mu.Unlock()
+		switch {
+		case ending != nil:
+			return 0, nil, ending
+		case drained:
+			return 0, nil, errDraining
+		case woken && !over && errors.Is(err, os.ErrDeadlineExceeded):
+			continue
+		}
+		return typ, body, err
 	}
-	s.mu.Unlock()
-	if drained {
-		return 0, nil, errDraining
+}
+
+// deliver hands the client its notifications if it is told of any now. It
+// reports whether the wait for the client ends when one comes.
+func (s *session) deliver() (wakes bool, err error) {
+	for s.between() && s.status == 'I' && s.idle() && !s.skipping && len(s.out) == 0 {
+		if s.mail.wait() {
+			return true, nil
+		}
+		if s.out, err = s.mail.take(s.out); err != nil {
+			return false, err
+		}
+		if err := s.flush(); err != nil {
+			return false, err
+		}
 	}
-	typ, body, err = s.in.next()
-	s.mu.Lock()
-	s.waiting = false
-	s.shown.enter(stateActive)
-	drained = s.draining && s.between()
-	s.stopwatch.activity = atRest
-	ending := s.stopwatch.ending
-	s.mu.Unlock()
-	switch {
-	case ending != nil:
-		return 0, nil, ending
-	case drained:
-		return 0, nil, errDraining
-	}
-	return typ, body, err
+	return false, nil
 }
 
 // message acts on one message of the client. An error ends the session.
@@ -224,6 +260,9 @@ func (s *session) lease(ctx context.Context) error {
 	if s.shown.killed.Load() { // while it waited
 		s.destroy()
 		return errKilled
+	}
+	if s.backend.alone || s.operator { // where any statement may notify, by a trigger
+		s.backend.senders.note(c.PID, s.id)
 	}
 	s.settle()
 	return nil
@@ -373,17 +412,20 @@ func (s *session) settled() error {
 	if s.status != 'I' {
 		return nil
 	}
+	if s.conn != nil && s.deallocated {
+		if err := s.prepareAgain(); err != nil {
+			return err
+		}
+	}
+	if err := s.settleChannels(); err != nil {
+		return err
+	}
 	s.confined, s.drawing, s.drawn = false, false, false
 	clear(s.portals)
 	clear(s.ownPortals)
 	if s.conn == nil {
 		clear(s.touched)
 		return nil
-	}
-	if s.deallocated {
-		if err := s.prepareAgain(); err != nil || s.conn == nil {
-			return err
-		}
 	}
 	if s.defined {
 		s.definitionsSettled()
@@ -437,6 +479,7 @@ func (s *session) part() *pool.Conn {
 // destroy closes the leased server connection.
 func (s *session) destroy() {
 	c := s.part()
+	s.dropChanges()
 	s.send = s.send[:0]
 	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
 	s.held.forget()
@@ -451,6 +494,8 @@ func (s *session) destroy() {
 // abandon ends what the session has: an unfinished transaction dies with its
 // server connection.
 func (s *session) abandon() {
+	s.dropChanges()
+	s.unlistenAll()
 	s.leave()
 	_ = s.client.Close()
 }
@@ -530,9 +575,9 @@ func (s *session) isDraining() bool {
 
 // interrupt wakes every read and write of the session: it ends now.
 func (s *session) interrupt() {
-	_ = s.client.SetDeadline(time.Unix(1, 0))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	_ = s.client.SetDeadline(time.Unix(1, 0))
 	if s.conn != nil {
 		_ = s.conn.Net.SetDeadline(time.Unix(1, 0))
 	}

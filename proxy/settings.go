@@ -165,6 +165,9 @@ func (s *session) chooseTenant(id string) error {
 	if s.held.kept {
 		return newError("55006", "the tenant cannot be changed while the session has "+s.held.reasons.String(), "Send DISCARD ALL first.")
 	}
+	if len(s.listening) > 0 {
+		return newError("55006", "the tenant cannot be changed while the session listens", "Send UNLISTEN * first.")
+	}
 	if s.status != 'I' || s.conn != nil {
 		return newError("25001", "SET "+tenantParameter+" cannot run inside a transaction block", "")
 	}

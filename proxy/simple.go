@@ -111,7 +111,8 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if err != nil {
 		return s.refuseSimple(err)
 	}
-	pieces, err := s.cut(result.Statements[own:])
+	statements := ownChannels(result.Statements[own:])
+	pieces, err := s.cut(statements)
 	if err != nil {
 		return s.refuseSimple(err)
 	}
@@ -127,6 +128,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.flush()
 	}
 	if err := s.lease(ctx); err != nil {
+		return s.refuseSimple(err)
+	}
+	if err := s.writeChannels(ctx, statements); err != nil { // the pieces have them
 		return s.refuseSimple(err)
 	}
 	if s.operator {
@@ -194,6 +198,9 @@ func (s *session) sendPiece(p *piece, more bool) error {
 func (s *session) noteEffect(st *rewrite.Statement) {
 	s.taint(st)
 	s.noteHolding(st)
+	if st.Hold&rewrite.HoldNotifies != 0 {
+		s.backend.senders.note(s.conn.PID, s.id)
+	}
 	switch st.Kind {
 	case rewrite.KindCommit, rewrite.KindRollback:
 		s.confined = false
@@ -243,7 +250,7 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 				}
 			}
 			control = i + 1
-		case rewrite.KindRollbackTo, rewrite.KindShow:
+		case rewrite.KindRollbackTo, rewrite.KindShow, rewrite.KindListen, rewrite.KindUnlisten, rewrite.KindNotify:
 		default:
 			if confined {
 				continue

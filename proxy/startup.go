@@ -349,6 +349,7 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity, place *
 		ownPortals: make(map[string]*ownPortal),
 		settings:   settings,
 		values:     new(rewrite.Values),
+		mail:       mailbox{client: g.conn},
 		initial:    maps.Clone(settings),
 		touched:    make(map[string]bool),
 		leftover:   lastLeftover.Add(1),

@@ -103,7 +103,7 @@ func (s *session) confinePart(ctx context.Context, sql string) (*rewrite.Stateme
 	}
 	st := &result.Statements[0]
 	switch {
-	case translated(st) || ownKind(st):
+	case translated(st) || ownKind(st) || channelKind(st):
 		return nil, severalStatements
 	case st.Params > 0:
 		return nil, newError("42P02", fmt.Sprintf("there is no parameter $%d", st.Params), "")

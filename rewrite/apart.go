@@ -30,6 +30,8 @@ var (
 	typeInt8 = catalog.Type{OID: oidInt8, Schema: schemaCatalog, Name: "int8"}
 	typeInt4 = catalog.Type{OID: oidInt4, Schema: schemaCatalog, Name: "int4"}
 	typeText = catalog.Type{OID: oidText, Schema: schemaCatalog, Name: "text"}
+
+	typeTextArray = catalog.Type{OID: oidTextArray, Schema: schemaCatalog, Name: "_text"}
 )
 
 // A besideCall is a call that may not stand where it does beside tables.
@@ -50,18 +52,22 @@ func (w *walk) apartCall(f *pg_query.FuncCall, c *call, rule functionRule) error
 		return err
 	}
 	named := slices.ContainsFunc(f.Args, func(n *pg_query.Node) bool { return n.GetNamedArgExpr() != nil })
+	if c.name == listeningChannels && w.named[f] == nil {
+		return w.forbidFunction(rule.rule, c, "It may stand in a target list by itself, or in FROM.")
+	}
 	if plainCall(f) != c.name || named || !apartArguments(c.name, len(f.Args)) {
 		return w.forbidFunction(rule.rule, c, "Call it with its arguments one by one, and nothing else between the brackets.")
 	}
-	if c.name != listeningChannels {
-		if !w.keepsApart {
-			return w.forbidFunction(rule.rule, c, "It may stand in SELECT, INSERT, UPDATE and DELETE.")
-		}
-		if !w.draws[f] {
-			w.besides = append(w.besides, besideCall{*c, rule.rule})
-		}
+	if !w.keepsApart {
+		return w.forbidFunction(rule.rule, c, "It may stand in SELECT, INSERT, UPDATE and DELETE.")
+	}
+	if !w.draws[f] {
+		w.besides = append(w.besides, besideCall{*c, rule.rule})
 	}
 	w.hold |= lockHold(c.name)
+	if c.name == notify {
+		w.hold |= HoldNotifies
+	}
 	if !w.g.oneTenant || c.name == listeningChannels {
 		w.apart = append(w.apart, f)
 	}
@@ -93,8 +99,54 @@ func lockHold(name string) Hold {
 	}
 }
 
+// resTarget notes a call that is a whole item of a target list.
+func (w *walk) resTarget(t *pg_query.ResTarget) error {
+	w.names(t.Val.GetFuncCall(), &t.Name)
+	return nil
+}
+
+// names notes what name a call of pg_listening_channels has where it stands.
+func (w *walk) names(f *pg_query.FuncCall, name *string) {
+	if f == nil || plainCall(f) != listeningChannels {
+		return
+	}
+	if w.named == nil {
+		w.named = make(map[*pg_query.FuncCall]*string)
+	}
+	w.named[f] = name
+}
+
+// namesItem does so for a FROM item.
+func (w *walk) namesItem(f *pg_query.RangeFunction) {
+	if len(f.Functions) != 1 || len(f.Coldeflist) > 0 || f.IsRowsfrom || f.Ordinality {
+		return
+	}
+	call := f.Functions[0].GetList().GetItems()[0].GetFuncCall()
+	if call == nil || plainCall(call) != listeningChannels {
+		return
+	}
+	if f.Alias == nil {
+		f.Alias = &pg_query.Alias{} // gets its name when the call gets another one
+	}
+	w.names(call, &f.Alias.Aliasname)
+}
+
+// listed turns a call of pg_listening_channels into one of unnest, over what
+// the session listens on, under the same name.
+func (c *confiner) listed(f *pg_query.FuncCall, name *string) {
+	list := c.keys.formOf(ValueChannels, typeTextArray)
+	text := "pg_catalog.unnest(" + list.text + ")"
+	if *name == "" {
+		*name = listeningChannels
+		text += " AS " + listeningChannels
+	}
+	first := c.source.find(f.Location)
+	c.replace(first, c.source.closing(c.source.nameEnd(first)), text)
+	f.Funcname, f.Args = []*pg_query.Node{stringNode(schemaCatalog), stringNode("unnest")}, one(list.node())
+}
+
 // makeOwn makes what calls name the tenant's own.
-func (c *confiner) makeOwn(calls []*pg_query.FuncCall) error {
+func (c *confiner) makeOwn(calls []*pg_query.FuncCall, names map[*pg_query.FuncCall]*string) {
 	done := make(map[int32]bool) // the text has some once of which the tree has copies
 	for _, f := range calls {
 		copied := done[f.Location]
@@ -106,7 +158,7 @@ func (c *confiner) makeOwn(calls []*pg_query.FuncCall) error {
 		text := ok && !copied
 		switch name := plainCall(f); {
 		case name == listeningChannels:
-			return unsupportedNode(listeningChannels, f.Location)
+			c.listed(f, names[f])
 		case name == notify:
 			c.wrap(f, 0, c.channelForm(), args, text)
 		case len(f.Args) == 1:
@@ -116,7 +168,6 @@ func (c *confiner) makeOwn(calls []*pg_query.FuncCall) error {
 			c.wrap(f, 1, c.lockForm("int4xor", ValueLockSecond, typeInt4), args, text)
 		}
 	}
-	return nil
 }
 
 // argumentTexts finds the text of a call's arguments.

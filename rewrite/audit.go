@@ -61,7 +61,7 @@ var auditedNodes = func() map[string]bool {
 		CreateStmt Constraint CreateTableAsStmt IntoClause IndexStmt
 		RawStmt SelectStmt InsertStmt UpdateStmt DeleteStmt MergeStmt MergeWhenClause CopyStmt DeclareCursorStmt ExplainStmt
 		FetchStmt ClosePortalStmt TransactionStmt VariableSetStmt VariableShowStmt DeallocateStmt DiscardStmt
-		UnlistenStmt ConstraintsSetStmt
+		ConstraintsSetStmt
 		Node RangeVar Alias JoinExpr RangeSubselect RangeFunction RangeTableSample RangeTableFunc
 		RangeTableFuncCol ColumnDef WithClause CommonTableExpr CTESearchClause CTECycleClause
 		ResTarget SortBy WindowDef GroupingSet LockingClause OnConflictClause InferClause IndexElem DefElem

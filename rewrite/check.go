@@ -34,15 +34,16 @@ const (
 
 // Object ids of pg_type that mean the same in every database.
 const (
-	oidChar    = 18
-	oidName    = 19
-	oidInt8    = 20
-	oidInt2    = 21
-	oidInt4    = 23
-	oidText    = 25
-	oidUnknown = 705
-	oidVarchar = 1043
-	oidUUID    = 2950
+	oidChar      = 18
+	oidName      = 19
+	oidInt8      = 20
+	oidInt2      = 21
+	oidInt4      = 23
+	oidText      = 25
+	oidTextArray = 1009
+	oidUnknown   = 705
+	oidVarchar   = 1043
+	oidUUID      = 2950
 )
 
 // familyOf returns the family of a tenant column's type.

@@ -46,7 +46,7 @@ func (g *guard) check(raw *pg_query.RawStmt, cat *catalog.Snapshot, src *source)
 	}
 	w := &walk{g: g, cat: cat, place: at}
 	kind, name, err := g.decide(raw, w)
-	return verdict{kind: kind, name: name, uses: w.uses, hold: w.hold, apart: w.apart}, err
+	return verdict{kind: kind, name: name, uses: w.uses, hold: w.hold, apart: w.apart, names: w.named}, err
 }
 
 // A verdict is what the guard says of a statement that may be sent.
@@ -56,6 +56,7 @@ type verdict struct {
 	uses  SequenceUse
 	hold  Hold                 // what its functions do
 	apart []*pg_query.FuncCall // to be made the tenant's own
+	names map[*pg_query.FuncCall]*string
 }
 
 func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, err error) {
@@ -84,8 +85,7 @@ func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, 
 	case *pg_query.Node_LockStmt:
 		return KindQuery, "", g.lockTable(raw.Stmt, at)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
-		*pg_query.Node_ConstraintsSetStmt, // ends with the transaction
-		*pg_query.Node_UnlistenStmt:       // nobody listens
+		*pg_query.Node_ConstraintsSetStmt: // ends with the transaction
 		return KindQuery, "", nil
 	case *pg_query.Node_TransactionStmt:
 		return g.transaction(v.TransactionStmt, at)
@@ -101,6 +101,12 @@ func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, 
 		return KindExecute, v.ExecuteStmt.Name, nil
 	case *pg_query.Node_DiscardStmt:
 		return g.discard(v.DiscardStmt, at)
+	case *pg_query.Node_ListenStmt:
+		return KindListen, v.ListenStmt.Conditionname, nil
+	case *pg_query.Node_UnlistenStmt:
+		return KindUnlisten, v.UnlistenStmt.Conditionname, nil
+	case *pg_query.Node_NotifyStmt:
+		return KindNotify, v.NotifyStmt.Conditionname, nil
 	default:
 		return 0, "", refuseStatement(raw.Stmt, at)
 	}

@@ -256,6 +256,8 @@ func TestCallsOfFunctionsAreRefusedInEverySpelling(t *testing.T) {
 		},
 		"function.notify": {
 			"SELECT id FROM orders WHERE pg_notify('c', note) IS NULL", "SELECT pg_notify('c')", "SELECT pg_notify('c', VARIADIC ARRAY['x'])",
+			"SELECT pg_listening_channels()::text", "SELECT * FROM pg_listening_channels() WITH ORDINALITY",
+			"SELECT c FROM orders, pg_listening_channels() AS c", "SELECT 1 WHERE 'c' IN (pg_listening_channels())",
 		},
 		"function.sequence": {"SELECT nextval('s')", "SELECT setval('s', 1)", "SELECT currval('s')", "SELECT 1 WHERE lastval() > 0", "SELECT pg_sequence_last_value('s')"},
 		"function.position": {"SELECT txid_current()", "SELECT pg_current_wal_lsn()", "SELECT pg_export_snapshot()", "SELECT currtid2('orders', '(0,1)')"},

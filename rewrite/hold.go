@@ -16,11 +16,12 @@ type Hold uint8
 
 // The flags of a Hold.
 const (
-	HoldBegins  Hold = 1 << iota // it may make such state
-	HoldEnds                     // it may end some
-	HoldTables                   // names may come to mean other temporary tables
-	HoldLocks                    // it may take advisory locks of the session
-	HoldUnlocks                  // it may release some
+	HoldBegins   Hold = 1 << iota // it may make such state
+	HoldEnds                      // it may end some
+	HoldTables                    // names may come to mean other temporary tables
+	HoldLocks                     // it may take advisory locks of the session
+	HoldUnlocks                   // it may release some
+	HoldNotifies                  // it may notify
 )
 
 // holdOf returns the flags of a statement.
@@ -32,6 +33,8 @@ func holdOf(n *pg_query.Node) Hold {
 		}
 	case *pg_query.Node_ClosePortalStmt:
 		return HoldEnds
+	case *pg_query.Node_NotifyStmt:
+		return HoldNotifies
 	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt:
 		return HoldBegins | HoldTables
 	case *pg_query.Node_SelectStmt:

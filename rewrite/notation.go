@@ -211,7 +211,8 @@ func (w *walk) outputs(n *pg_query.Node) origin {
 // rangeFunction notes what a function in FROM returns: it can be a row of any
 // type, so only columns that are written here are certain.
 func (w *walk) rangeFunction(f *pg_query.RangeFunction) error {
-	if f.Alias == nil {
+	w.namesItem(f)
+	if f.Alias.GetAliasname() == "" {
 		// The item has the function's name, which is not worth finding out.
 		return nil
 	}

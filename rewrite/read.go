@@ -84,10 +84,18 @@ func effects(n *pg_query.Node, alone bool) Statement {
 		*pg_query.Node_MergeStmt, *pg_query.Node_CopyStmt, *pg_query.Node_ExplainStmt, *pg_query.Node_DeclareCursorStmt:
 		hold := holdOf(n) != 0
 		s.Executes = executes(n)
+		if calls(n, func(f *pg_query.FuncCall) bool { return functionName(f) == notify }) {
+			s.Hold = HoldNotifies
+		}
 		s.Unsure, s.Defines = hold || s.Executes != "" || calls(n, unknown), hold && n.GetDeclareCursorStmt() == nil
 	case *pg_query.Node_FetchStmt, *pg_query.Node_LockStmt, *pg_query.Node_TruncateStmt, *pg_query.Node_ConstraintsSetStmt,
-		*pg_query.Node_VacuumStmt, *pg_query.Node_ClusterStmt, *pg_query.Node_ReindexStmt, *pg_query.Node_CheckPointStmt,
-		*pg_query.Node_NotifyStmt:
+		*pg_query.Node_VacuumStmt, *pg_query.Node_ClusterStmt, *pg_query.Node_ReindexStmt, *pg_query.Node_CheckPointStmt:
+	case *pg_query.Node_NotifyStmt:
+		s.Hold = HoldNotifies
+	case *pg_query.Node_ListenStmt:
+		s.Kind, s.Name = KindListen, v.ListenStmt.Conditionname
+	case *pg_query.Node_UnlistenStmt:
+		s.Kind, s.Name = KindUnlisten, v.UnlistenStmt.Conditionname
 	case *pg_query.Node_ClosePortalStmt:
 		s.Unsure = true // it may end what pins
 	case *pg_query.Node_TransactionStmt:
@@ -112,8 +120,6 @@ func effects(n *pg_query.Node, alone bool) Statement {
 		s.Executes, s.Unsure = v.ExecuteStmt.Name, true
 	case *pg_query.Node_CreateTableAsStmt:
 		s.Executes, s.Unsure, s.Defines = executes(n), true, true
-	case *pg_query.Node_ListenStmt, *pg_query.Node_UnlistenStmt:
-		s.Unsure = true
 	default: // definitions, DO, CALL, and whatever comes
 		s.Unsure, s.Defines = true, true
 	}

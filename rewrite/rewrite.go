@@ -90,6 +90,9 @@ const (
 	KindDiscard                    // DISCARD; Name is "all", "plans", "sequences" or "temp"
 	KindPrepare                    // PREPARE of SQL; Name is the statement's
 	KindExecute                    // EXECUTE of SQL; Name is the statement's
+	KindListen                     // LISTEN; Name is the channel. None of the three has a Text
+	KindUnlisten                   // UNLISTEN; Name "" is *
+	KindNotify                     // NOTIFY; Name is the channel, Value the payload
 )
 
 // A Key is one parameter the proxy adds: the tenant's key, or another of its
@@ -222,10 +225,15 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	s := Statement{
 		Kind: found.kind, Name: found.name, Value: setValue(raw.Stmt), Hold: holdOf(raw.Stmt) | found.hold, Sequences: found.uses,
 	}
-	switch v := raw.Stmt.Node.(type) { // neither is sent
+	switch v := raw.Stmt.Node.(type) { // none is sent as it came
 	case *pg_query.Node_PrepareStmt:
 		s.Prepare, err = r.prepare(req, v.PrepareStmt, cat, src, raw)
 		return s, err
+	case *pg_query.Node_ListenStmt, *pg_query.Node_UnlistenStmt:
+		return s, nil
+	case *pg_query.Node_NotifyStmt:
+		s.Value = v.NotifyStmt.Payload
+		return s, nil
 	case *pg_query.Node_ExecuteStmt:
 		s.Arguments, err = executeArguments(v.ExecuteStmt, cat, place{sql: src.sql, offset: part.start})
 		return s, err
@@ -241,9 +249,7 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 	if err := c.dispatch(raw.Stmt); err != nil {
 		return Statement{}, err
 	}
-	if err := c.makeOwn(found.apart); err != nil {
-		return Statement{}, err
-	}
+	c.makeOwn(found.apart, found.names)
 	if c.vacant != 0 { // nobody has left its rows out
 		return Statement{}, unsupportedNode("a system catalog in this place", -1)
 	}
@@ -324,7 +330,7 @@ func (c *confiner) dispatch(n *pg_query.Node) error {
 		return c.lockTable(v.LockStmt)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, *pg_query.Node_TransactionStmt,
 		*pg_query.Node_VariableSetStmt, *pg_query.Node_VariableShowStmt, *pg_query.Node_DeallocateStmt,
-		*pg_query.Node_DiscardStmt, *pg_query.Node_UnlistenStmt, *pg_query.Node_ConstraintsSetStmt:
+		*pg_query.Node_DiscardStmt, *pg_query.Node_ConstraintsSetStmt:
 		return nil // they name no relations
 	}
 	return unsupportedNode(nodeName(n), -1)

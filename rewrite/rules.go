@@ -12,8 +12,6 @@ const (
 	ruleStatementExplainOption  = "statement.explain_option"
 	ruleStatementPrepare        = "statement.prepare"
 	ruleStatementExecute        = "statement.execute"
-	ruleStatementListen         = "statement.listen"
-	ruleStatementNotify         = "statement.notify"
 	ruleStatementLock           = "statement.lock"
 	ruleStatementCreateTableAs  = "statement.create_table_as"
 	ruleStatementCall           = "statement.call"

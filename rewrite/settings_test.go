@@ -130,7 +130,7 @@ func TestSessionStatementsHaveTheirKindAndName(t *testing.T) {
 		{"DISCARD SEQUENCES", KindDiscard, "sequences", ""},
 		{"DISCARD TEMPORARY", KindDiscard, "temp", ""},
 		{"SET CONSTRAINTS ALL DEFERRED", KindQuery, "", ""},
-		{"UNLISTEN *", KindQuery, "", ""},
+		{"UNLISTEN *", KindUnlisten, "", ""},
 		{"CLOSE ALL", KindQuery, "", ""},
 		{"FETCH FORWARD 10 FROM c", KindQuery, "", ""},
 		{"MOVE c", KindQuery, "", ""},

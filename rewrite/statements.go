@@ -23,8 +23,6 @@ const (
 // their node's name.
 var statementRules = map[string]statementRule{
 	"ExplainStmt":       {rule: ruleStatementExplain, words: "EXPLAIN", hint: "Estimates tell of other tenants' rows.", later: true},
-	"ListenStmt":        {rule: ruleStatementListen, words: "LISTEN", hint: "Channels are common to all tenants.", later: true},
-	"NotifyStmt":        {rule: ruleStatementNotify, words: "NOTIFY", hint: "Channels are common to all tenants.", later: true},
 	"LockStmt":          {rule: ruleStatementLock, words: "LOCK", hint: "The lock would hold up all tenants; lock rows with SELECT ... FOR UPDATE, or IN ACCESS SHARE MODE.", later: true},
 	"CreateTableAsStmt": {rule: ruleStatementCreateTableAs, words: "CREATE TABLE AS", hint: hintDDL, later: true},
 	"CallStmt":          {rule: ruleStatementCall, words: "CALL", later: true},

@@ -11,8 +11,6 @@ func TestStatementsThatAreNoTenantsAreRefused(t *testing.T) {
 		ruleStatementExplain:       {"EXPLAIN SELECT 1", "EXPLAIN (ANALYZE) SELECT * FROM orders", "explain analyze verbose delete from orders"},
 		ruleStatementPrepare:       {"PREPARE p (nosuch) AS SELECT 1", "PREPARE p (int[][]) AS SELECT $1", "PREPARE p AS SELECT set_config('datestyle', 'ISO', false)"},
 		ruleStatementExecute:       {"EXECUTE p (1 + 1)", "EXECUTE p (set_config('app.tenant_id', '2', false))", "EXECUTE p ((SELECT 1))", "EXECUTE p (1e3)", "EXECUTE p ('1'::numeric(3,1))"},
-		ruleStatementListen:        {"LISTEN c", `LISTEN "C"`},
-		ruleStatementNotify:        {"NOTIFY c", "NOTIFY c, 'payload'"},
 		ruleStatementLock:          {"LOCK orders", "LOCK TABLE orders IN ACCESS EXCLUSIVE MODE NOWAIT", "LOCK orders IN ROW SHARE MODE"},
 		ruleStatementCreateTableAs: {"CREATE TABLE t AS SELECT 1", "CREATE TEMP TABLE t AS EXECUTE p", "CREATE MATERIALIZED VIEW v AS SELECT 1"},
 		ruleStatementCall:          {"CALL p()", "CALL public.p(set_config('app.tenant_id', '2', false))"},

@@ -16,18 +16,19 @@ type walk struct {
 
 	uses        SequenceUse
 	hold        Hold
-	apart       []*pg_query.FuncCall        // calls of functions that name what all tenants have in common
-	keepsApart  bool                        // the kind of statement is one that they may be in
-	besides     []besideCall                // those of them that may not stand in a statement with tables
-	draws       map[*pg_query.FuncCall]bool // calls in places where nextval is harmless
-	catalogOnly []call                      // calls that want nothing but system catalogs in the statement
-	tables      bool                        // the statement names relations that are no system catalogs
-	writes      bool                        // it assigns to columns
-	assigned    error                       // of a cast that such an assignment could make
-	items       map[string][]origin         // what the names of FROM items stand for
-	ctes        map[string][]origin         // common table expressions
-	notations   []notation                  // names that may be calls in disguise
-	proven      proof                       // of items
+	apart       []*pg_query.FuncCall           // calls of functions that name what all tenants have in common
+	named       map[*pg_query.FuncCall]*string // calls of pg_listening_channels, with the name that they get in their place
+	keepsApart  bool                           // the kind of statement is one that they may be in
+	besides     []besideCall                   // those of them that may not stand in a statement with tables
+	draws       map[*pg_query.FuncCall]bool    // calls in places where nextval is harmless
+	catalogOnly []call                         // calls that want nothing but system catalogs in the statement
+	tables      bool                           // the statement names relations that are no system catalogs
+	writes      bool                           // it assigns to columns
+	assigned    error                          // of a cast that such an assignment could make
+	items       map[string][]origin            // what the names of FROM items stand for
+	ctes        map[string][]origin            // common table expressions
+	notations   []notation                     // names that may be calls in disguise
+	proven      proof                          // of items
 	provenCTEs  proof
 }
 
@@ -57,7 +58,7 @@ func init() { // not a literal: the methods refer to nodes
 		"WithClause": passes, "CommonTableExpr": check((*walk).commonTableExpr), "CTESearchClause": passes, "CTECycleClause": passes,
 		"OnConflictClause": passes, "InferClause": passes, "IndexElem": passes, "DefElem": passes,
 		"LockingClause": lockingClause, "SortBy": check((*walk).sortBy), "WindowDef": passes, "GroupingSet": passes,
-		"ResTarget": passes, "MultiAssignRef": passes, "SetToDefault": passes, "CurrentOfExpr": passes,
+		"ResTarget": check((*walk).resTarget), "MultiAssignRef": passes, "SetToDefault": passes, "CurrentOfExpr": passes,
 
 		"RangeVar": check((*walk).rangeVar), "Alias": passes, "JoinExpr": check((*walk).joinExpr),
 		"RangeSubselect": check((*walk).rangeSubselect), "RangeFunction": check((*walk).rangeFunction),

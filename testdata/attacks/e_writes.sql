@@ -382,12 +382,10 @@ SELECT id FROM members WHERE {t} CASE WHEN credit = 77 THEN pg_sleep(0.01) IS NU
 SELECT pg_sleep_for('10 ms');
 
 -- E17. LISTEN
---! rls rewrite both: 0A000 statement.listen
 --= rls rewrite: unseen, it takes effect when the transaction commits; H5 does
 LISTEN victims;
 
 -- E17. NOTIFY
---! rls rewrite both: 0A000 statement.notify
 --= rls rewrite: unseen, it takes effect when the transaction commits
 NOTIFY victims, 'x';
 
@@ -397,5 +395,5 @@ NOTIFY victims, 'x';
 SELECT pg_notify('victims', note) FROM members;
 
 -- E17. UNLISTEN
---= rls rewrite: harmless, nobody listens
+--= rls rewrite: harmless, of the session itself
 UNLISTEN *;

@@ -131,7 +131,6 @@ SELECT pg_advisory_lock(99);
 
 -- H5. LISTEN for the session
 --= rls rewrite: leaves
---! rls rewrite both: 0A000 statement.listen
 --@ alone
 LISTEN victims;
 
