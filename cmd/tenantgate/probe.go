@@ -27,13 +27,13 @@ type probingProxy struct {
 	server   *proxy.Server
 	dir      string
 	password string
-	served   chan error
+	served   chan struct{} // closed when the server has stopped
 	queriers []*pool.Querier
 }
 
 // startProbing starts the proxy. Nothing is connected before a session asks.
 func (c *Config) startProbing(ctx context.Context) (*probingProxy, error) {
-	p := &probingProxy{password: rand.Text(), served: make(chan error, 1)}
+	p := &probingProxy{password: rand.Text(), served: make(chan struct{})}
 	private := *c
 	private.TLS, private.Logins = TLS{Mode: TLSDisable}, nil
 	for _, t := range c.Tenants {
@@ -51,7 +51,10 @@ func (c *Config) startProbing(ctx context.Context) (*probingProxy, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen for probes: %w", err), os.RemoveAll(p.dir))
 	}
-	go func() { p.served <- p.server.Serve(l) }()
+	go func() {
+		defer close(p.served)
+		_ = p.server.Serve(l) // it ends when the server is closed
+	}()
 	return p, nil
 }
 
@@ -86,6 +89,6 @@ func (p *probingProxy) close(ctx context.Context) {
 		q.Close(ctx)
 	}
 	p.server.Close()
-	_ = <-p.served // it says that the server is closed
+	<-p.served
 	_ = os.RemoveAll(p.dir)
 }
