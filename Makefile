@@ -27,7 +27,7 @@ build: ## bin/tenantgate
 
 .PHONY: test
 test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
-	go test -race -timeout 15m ./...
+	go test -race -timeout 19m ./...
 
 .PHONY: oracle
 oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tenant's own database
