@@ -123,13 +123,8 @@ func effects(n *pg_query.Node, alone bool) Statement {
 	default: // definitions, DO, CALL, and whatever comes
 		s.Unsure, s.Defines = true, true
 	}
-	switch n.GetNode().(type) {
-	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt, *pg_query.Node_CopyStmt:
-		s.Draws = true
-	default:
-		s.Draws = s.Unsure || calls(n, func(f *pg_query.FuncCall) bool { return functionName(f) == "nextval" }) ||
-			modifies(n)
-	}
+	s.Draws = s.Unsure || n.GetCopyStmt() != nil || modifies(n) ||
+		calls(n, func(f *pg_query.FuncCall) bool { return functionName(f) == "nextval" })
 	return s
 }
 
@@ -178,7 +173,7 @@ func calls(n *pg_query.Node, those func(*pg_query.FuncCall) bool) bool {
 	})
 }
 
-// modifies reports whether a statement holds another that writes.
+// modifies reports whether a statement writes, or holds another that does.
 func modifies(n *pg_query.Node) bool {
 	return anywhere(n.ProtoReflect(), func(m protoreflect.ProtoMessage) bool {
 		switch m.(type) {
