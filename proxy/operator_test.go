@@ -229,6 +229,18 @@ func TestResetGoesBackToTheStartUpPacket(t *testing.T) {
 	}
 }
 
+func TestConnectionLostAfterDeallocateAllIsReplaced(t *testing.T) {
+	g, direct := openOperators(t, 1)
+	conn := pgtest.Connect(t, g.url(owner))
+	pgtest.Must(t, conn, "BEGIN; DEALLOCATE ALL")
+	pid := pgtest.Must(t, conn, "SELECT pg_backend_pid()")[0][0]
+	pgtest.Must(t, pgtest.Connect(t, direct), fmt.Sprintf("SELECT pg_terminate_backend(%s, 5000)", pid))
+	require.Equal(t, "57P01", pgtest.Simple(t, conn, "SELECT 1")[0].Code)
+	for range 2 {
+		require.Equal(t, [][]string{{"1"}}, pgtest.Must(t, conn, "SELECT 1"))
+	}
+}
+
 func TestOperatorsCopyThrough(t *testing.T) {
 	g, _ := openOperators(t, 1)
 	conn, other := pgtest.Connect(t, g.url(owner)), pgtest.Connect(t, g.url(owner))

@@ -482,6 +482,7 @@ func (s *session) destroy() {
 	s.dropChanges()
 	s.send = s.send[:0]
 	s.confined, s.tainted, s.drawing, s.drawn = false, false, false, false
+	s.deallocated = false // of a connection that is gone
 	s.held.forget()
 	clear(s.portals)
 	clear(s.ownPortals)
