@@ -214,6 +214,20 @@ func TestStartUpParametersHoldAndAreReported(t *testing.T) {
 	require.Equal(t, "42501", sqlState(t, err))
 }
 
+func TestStartUpParametersAreReportedWhateverOthersHaveSet(t *testing.T) {
+	c := clinic.New(t, 2)
+	for _, login := range []string{"tenant1", "ops"} {
+		g := open(t, c, RLS, poolOf(1))
+		pgtest.Must(t, pgtest.Connect(t, g.url(login)), "SET DateStyle = 'SQL'; SET IntervalStyle = 'iso_8601'")
+		for range 2 { // learned by the first connection
+			conn := pgtest.Connect(t, g.url(login, "DateStyle=ISO", "IntervalStyle=postgres"))
+			require.Equal(t, "ISO, MDY", conn.ParameterStatus("DateStyle"), login)
+			require.Equal(t, "postgres", conn.ParameterStatus("IntervalStyle"), login)
+			require.Equal(t, [][]string{{"ISO, MDY"}}, pgtest.Must(t, conn, "SHOW DateStyle"), login)
+		}
+	}
+}
+
 func sqlState(t *testing.T, err error) string {
 	t.Helper()
 	var pgErr *pgconn.PgError

@@ -539,9 +539,11 @@ func (s *session) applyInitial(ctx context.Context, group pool.Group) error {
 		if _, err := c.Net.Write(appendQuery(nil, "RESET ALL")); err != nil {
 			return fmt.Errorf("%w: reset run-time parameters: %w", errServerProtocol, err)
 		}
-		if _, err := readSetting(c); err != nil {
+		reported, err := readSetting(c)
+		if err != nil {
 			return err
 		}
+		maps.Copy(c.Reported, reported)
 		clear(c.Settings)
 		c.Unnamed = nil
 	}
@@ -556,9 +558,7 @@ func (s *session) applyInitial(ctx context.Context, group pool.Group) error {
 		if err != nil {
 			return err
 		}
-		for changed := range reported {
-			c.Reported[changed] = reported[changed]
-		}
+		maps.Copy(c.Reported, reported)
 		for known, value := range c.Reported { // it may have had the value before
 			if strings.EqualFold(known, name) {
 				reported[known] = value
