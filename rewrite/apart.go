@@ -34,6 +34,12 @@ var (
 	typeTextArray = catalog.Type{OID: oidTextArray, Schema: schemaCatalog, Name: "_text"}
 )
 
+// Hints of calls whose arguments are to be changed.
+const (
+	hintPlainCall  = "Call it with its arguments one by one, and nothing else between the brackets."
+	hintKeepsApart = "It may stand in SELECT, INSERT, UPDATE and DELETE."
+)
+
 // A besideCall is a call that may not stand where it does beside tables.
 type besideCall struct {
 	call
@@ -56,10 +62,10 @@ func (w *walk) apartCall(f *pg_query.FuncCall, c *call, rule functionRule) error
 		return w.forbidFunction(rule.rule, c, "It may stand in a target list by itself, or in FROM.")
 	}
 	if plainCall(f) != c.name || named || !apartArguments(c.name, len(f.Args)) {
-		return w.forbidFunction(rule.rule, c, "Call it with its arguments one by one, and nothing else between the brackets.")
+		return w.forbidFunction(rule.rule, c, hintPlainCall)
 	}
 	if !w.keepsApart {
-		return w.forbidFunction(rule.rule, c, "It may stand in SELECT, INSERT, UPDATE and DELETE.")
+		return w.forbidFunction(rule.rule, c, hintKeepsApart)
 	}
 	if !w.draws[f] {
 		w.besides = append(w.besides, besideCall{*c, rule.rule})
@@ -161,6 +167,8 @@ func (c *confiner) makeOwn(calls []*pg_query.FuncCall, names map[*pg_query.FuncC
 			c.listed(f, names[f])
 		case name == notify:
 			c.wrap(f, 0, c.channelForm(), args, text)
+		case builtins.refused[name].withheld:
+			c.wrap(f, 0, c.withheldForm(f), args, text)
 		case len(f.Args) == 1:
 			c.wrap(f, 0, c.lockForm("int8xor", ValueLock, typeInt8), args, text)
 		default:

@@ -37,6 +37,7 @@ const (
 	oidChar      = 18
 	oidName      = 19
 	oidInt8      = 20
+	oidRegclass  = 2205
 	oidInt2      = 21
 	oidInt4      = 23
 	oidText      = 25

@@ -25,6 +25,7 @@ type functionRule struct {
 	args        int  // allowed with so many arguments alone; 0 is any number
 	catalogOnly bool // allowed only beside system catalogs
 	apart       bool // allowed where what it names can be made the tenant's own
+	withheld    bool // allowed where it can be called with NULL
 	rule        string
 	reason      string
 }
@@ -61,11 +62,11 @@ func parseFunctions(list string) functionRules {
 			for _, name := range s.names {
 				rules.schemas[s.header[1]][name] = true
 			}
-		case "refuse", "apart", "internal":
+		case "refuse", "apart", "withhold", "internal":
 			if s.header[0] != "internal" {
 				rule.rule = s.header[1]
 			}
-			rule.apart = s.header[0] == "apart"
+			rule.apart, rule.withheld = s.header[0] == "apart", s.header[0] == "withhold"
 			for _, name := range s.names {
 				if prefix, ok := strings.CutSuffix(name, "*"); ok {
 					rules.prefixes[prefix] = rule
@@ -139,8 +140,13 @@ func (w *walk) funcCall(f *pg_query.FuncCall) error {
 			return w.sequence(f, &c)
 		}
 	}
-	if rule, ok := builtins.refused[c.name]; ok && rule.apart && (c.schema == "" || c.schema == schemaCatalog) {
-		return w.apartCall(f, &c, rule)
+	if rule := builtins.refused[c.name]; c.schema == "" || c.schema == schemaCatalog {
+		switch {
+		case rule.apart:
+			return w.apartCall(f, &c, rule)
+		case rule.withheld:
+			return w.withheldCall(f, &c, rule)
+		}
 	}
 	if c.name == unlockAll {
 		w.hold |= HoldUnlocks

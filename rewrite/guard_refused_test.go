@@ -243,7 +243,9 @@ func TestCallsOfFunctionsAreRefusedInEverySpelling(t *testing.T) {
 			"SELECT binary_upgrade_set_next_pg_type_oid(1)",
 		},
 		"function.size": {
-			"SELECT pg_relation_size('orders')", "SELECT pg_size_pretty(pg_database_size('shop'))", "SELECT pg_total_relation_size(1)",
+			"SELECT pg_relation_size(VARIADIC ARRAY['orders'])", "SELECT pg_database_size('shop') OVER ()", "SELECT pg_total_relation_size()",
+			"SELECT pg_indexes_size(DISTINCT 1)", "SELECT pg_table_size(*)", "SELECT pg_relation_size('orders', 'main', 1)",
+			"DECLARE c CURSOR FOR SELECT pg_table_size('orders')", "COPY (SELECT pg_tablespace_size(1663)) TO STDOUT",
 		},
 		"function.advisory_lock": {
 			"SELECT id FROM orders WHERE pg_try_advisory_lock(id)", "SELECT id FROM orders ORDER BY pg_try_advisory_lock(id)",

@@ -163,6 +163,10 @@ func alwaysTrueOfGroup() condition {
 	return condition{node: operator(">=", count, zero), text: "pg_catalog.count(*) >= 0"}
 }
 
+func nullConst() *pg_query.Node {
+	return &pg_query.Node{Node: &pg_query.Node_AConst{AConst: &pg_query.A_Const{Isnull: true}}}
+}
+
 func boolConst(value bool) *pg_query.Node {
 	return &pg_query.Node{Node: &pg_query.Node_AConst{AConst: &pg_query.A_Const{
 		Val: &pg_query.A_Const_Boolval{Boolval: &pg_query.Boolean{Boolval: value}},
