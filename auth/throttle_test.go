@@ -202,3 +202,27 @@ func TestWrongPasswordsAreSlowedAndMalformedMessagesAreNotCounted(t *testing.T) 
 		require.Zero(t, took)
 	})
 }
+
+func TestUnknownLoginIsDelayedAsAKnownOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		delays := func(user string) (took []time.Duration) {
+			a := newAuthenticator(t, Config{Logins: []Login{{User: "u", Password: "x", Operator: true}, {User: "by_certificate", Operator: true}}})
+			for i := range 12 {
+				from := address
+				if i%4 == 3 {
+					from = elsewhere
+				}
+				start := time.Now()
+				_, err := a.Authenticate(t.Context(), user, Peer{Addr: from}, &client{password: "wrong"})
+				require.ErrorIs(t, err, ErrRejected)
+				took = append(took, time.Since(start))
+			}
+			require.Equal(t, int64(12), a.Stat().Failures)
+			return took
+		}
+		known := delays("u")
+		require.Equal(t, 5*time.Second, known[11])
+		require.Equal(t, known, delays("nobody"))
+		require.Equal(t, known, delays("by_certificate"))
+	})
+}

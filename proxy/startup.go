@@ -236,6 +236,7 @@ func (g *greeting) negotiate(version uint32, packet []byte) error {
 		return newError("0A000", fmt.Sprintf("unsupported frontend protocol %d.%d: server supports 3.0 to 3.2", version>>16, version&0xffff), "")
 	}
 	g.params = make(map[string]string)
+	given := make(map[string]bool)
 	var unknown []string
 	for {
 		name, rest, err := cstring(packet)
@@ -257,9 +258,11 @@ func (g *greeting) negotiate(version uint32, packet []byte) error {
 			unknown = append(unknown, name)
 			continue
 		}
-		if _, twice := g.params[name]; twice {
+		folded := strings.ToLower(name) // as the server does with names of run-time parameters
+		if given[folded] {
 			return newError("08P01", fmt.Sprintf("start-up parameter %q is given twice", name), "")
 		}
+		given[folded] = true
 		g.params[name] = value
 	}
 	g.version = protocol32
@@ -318,12 +321,15 @@ func (g *greeting) Send(msg pgproto3.BackendMessage) error {
 
 // Receive reads the client's next message, which must be one of the login.
 func (g *greeting) Receive(msg pgproto3.FrontendMessage) error {
-	typ, body, err := g.in.next()
-	if err != nil {
+	if err := g.in.need(1); err != nil {
 		return err
 	}
-	if typ != 'p' {
+	if typ := g.in.buf[g.in.start]; typ != 'p' { // whose length is not waited for
 		return fmt.Errorf("%w: message of type %q", auth.ErrProtocol, typ)
+	}
+	_, body, err := g.in.next()
+	if err != nil {
+		return err
 	}
 	if err := msg.Decode(body); err != nil {
 		return fmt.Errorf("%w: %w", auth.ErrProtocol, err)
@@ -442,13 +448,9 @@ func (g *greeting) database() string {
 // settings returns the run-time parameters of the start-up packet, and the
 // tenant that is chosen among them.
 func (g *greeting) settings(operator bool) (settings map[string]string, tenant string, err error) {
-	all := make(map[string]string)
-	options, err := parseOptions(g.params["options"])
+	all, err := parseOptions(g.params["options"])
 	if err != nil {
 		return nil, "", err
-	}
-	for name, value := range options {
-		all[strings.ToLower(name)] = value
 	}
 	for name, value := range g.params {
 		switch name {
@@ -476,16 +478,18 @@ func (g *greeting) settings(operator bool) (settings map[string]string, tenant s
 }
 
 // parseOptions reads the command-line options of a start-up packet: -c name=value
-// and --name=value, with blanks escaped by backslashes.
+// and --name=value, with blanks escaped by backslashes. Names are lower case; of
+// one that is given twice the last value counts.
 func parseOptions(options string) (map[string]string, error) {
 	var words []string
 	var word strings.Builder
 	inWord := false
 	for i := 0; i < len(options); i++ {
 		switch c := options[i]; {
-		case c == '\\' && i+1 < len(options):
-			i++
-			word.WriteByte(options[i])
+		case c == '\\':
+			if i++; i < len(options) {
+				word.WriteByte(options[i])
+			}
 			inWord = true
 		case strings.IndexByte(" \t\n\r\v\f", c) >= 0:
 			if inWord {
@@ -515,7 +519,7 @@ func parseOptions(options string) (map[string]string, error) {
 			return nil, newError("42601", fmt.Sprintf("invalid command-line argument for server process: %s", words[i]),
 				"Only -c name=value and --name=value are supported.")
 		}
-		settings[strings.ReplaceAll(name, "-", "_")] = value
+		settings[strings.ToLower(strings.ReplaceAll(name, "-", "_"))] = value
 	}
 	return settings, nil
 }

@@ -200,7 +200,9 @@ func TestOptionsOfTheStartUpPacketAreReadAsTheServerDoes(t *testing.T) {
 		"--a-b=1  \t--c=":                {"a_b": "1", "c": ""},
 		`-c a=x\ y\\z`:                   {"a": `x y\z`},
 		"-c\tapplication_name=a=b":       {"application_name": "a=b"},
-		"-c TimeZone=UTC -c timezone=X ": {"TimeZone": "UTC", "timezone": "X"},
+		"-c TimeZone=UTC -c timezone=X ": {"timezone": "X"},
+		`-c a=1\`:                        {"a": "1"},
+		"-c a=1\v-c\fb=2\r-c\nc=3":       {"a": "1", "b": "2", "c": "3"},
 	} {
 		got, err := parseOptions(options)
 		require.NoError(t, err, options)
