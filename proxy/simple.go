@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"slices"
 	"unicode/utf8"
@@ -9,9 +10,9 @@ import (
 	"tenantgate/rewrite"
 )
 
-// refusedPortal names a portal that no session can have: executing it makes
-// the server fail the transaction, as a refused statement must.
-const refusedPortal = "tenantgate: refused"
+// refusedPortal names a portal that no session can have, for none can guess it:
+// executing it makes the server fail the transaction, as a refused statement must.
+var refusedPortal = "tenantgate: refused " + rand.Text()
 
 // severalStatements refuses what the proxy answers itself when it does not
 // come alone.
