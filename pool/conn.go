@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"crypto/tls"
 	"net"
 	"syscall"
 	"time"
@@ -29,9 +30,11 @@ type Conn struct {
 
 	secret    []byte
 	server    *pgconn.Config
+	silence   time.Duration
 	holder    *group
 	opened    time.Time
 	idleSince time.Time
+	heard     time.Time // when the server last answered, of an idle one
 	dies      time.Time
 
 	raw       syscall.RawConn // nil: nothing can be seen
@@ -96,9 +99,15 @@ func (c *Conn) buffered() bool { return c.Start != c.End || len(c.request) > 0 }
 
 func (c *Conn) expired(now time.Time) bool { return now.After(c.dies) }
 
-// terminate says goodbye, if that takes no time, and closes.
+// terminate says goodbye, if that takes no time, and closes. The pool's lock is
+// held: nothing may wait for a network that has stalled, as TLS would to say that
+// it closes.
 func (c *Conn) terminate() {
-	_ = c.Net.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	_ = c.Net.SetDeadline(time.Now().Add(10 * time.Millisecond))
 	_, _ = c.Net.Write([]byte{'X', 0, 0, 0, 4})
+	if t, ok := c.Net.(*tls.Conn); ok {
+		_ = t.NetConn().Close()
+		return
+	}
 	_ = c.Net.Close()
 }

@@ -14,12 +14,12 @@ import (
 
 // connect opens, prepares and takes over one server connection.
 func connect(ctx context.Context, cfg Config) (*Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(cfg.AcquireTimeout, time.Second))
-	defer cancel()
-	pg, err := pgconn.ConnectConfig(ctx, cfg.Server)
+	pg, err := dialServer(ctx, cfg.Server, cfg.AcquireTimeout, cfg.Silence)
 	if err != nil {
 		return nil, fmt.Errorf("connect to server: %w", err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, max(cfg.AcquireTimeout, leastPatience))
+	defer cancel()
 	if err := pg.SyncConn(ctx); err != nil {
 		_ = pg.Close(ctx)
 		return nil, fmt.Errorf("settle new server connection: %w", err)
@@ -42,6 +42,7 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 		Statements: newStatements(cfg.MaxStatements),
 		Buffer:     make([]byte, bufferSize),
 		secret:     hijacked.SecretKey,
+		silence:    cfg.Silence,
 		server:     hijacked.Config,
 		opened:     time.Now(),
 		dies:       time.Now().Add(life),

@@ -19,6 +19,8 @@ var (
 	ErrClosed = errors.New("pool is closed")
 	// ErrTimeout is returned when no connection came free within AcquireTimeout.
 	ErrTimeout = errors.New("no server connection came free in time")
+
+	errSlow = errors.New("server has not answered yet")
 )
 
 // A GroupLimitError tells that the group held its share of the connections for
@@ -52,6 +54,7 @@ type Config struct {
 	IdleTimeout    time.Duration  // idle ones beyond MinIdle are closed after; 5m
 	MaxLifetime    time.Duration  // closed at this age, less a tenth at random; 1h
 	AcquireTimeout time.Duration  // waited for a connection at most; 10s
+	Silence        time.Duration  // a server that says nothing for so long, though asked, is given up; 30s
 	MaxStatements  int            // prepared statements kept on one connection; 500
 	Log            zerolog.Logger
 }
@@ -73,18 +76,19 @@ type Pool struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // dials, retries and upkeep
 
-	mu      sync.Mutex
-	closed  bool
-	idle    []*Conn // least recently used first
-	leased  map[*Conn]struct{}
-	dialing int
-	groups  map[string]*group
-	spare   *group // to be used again; nil if there is none
-	waiting queue
-	failure error         // of the last dial, nil after a success
-	backoff time.Duration // before the next dial; 0 while dials succeed
-	retry   bool          // a retry is scheduled
-	stat    Stat
+	mu       sync.Mutex
+	closed   bool
+	idle     []*Conn // least recently used first
+	leased   map[*Conn]struct{}
+	checking map[*Conn]struct{} // idle ones whose servers are asked whether they are there
+	dialing  int
+	groups   map[string]*group
+	spare    *group // to be used again; nil if there is none
+	waiting  queue
+	failure  error         // of the last dial, nil after a success
+	backoff  time.Duration // before the next dial; 0 while dials succeed
+	retry    bool          // a retry is scheduled
+	stat     Stat
 }
 
 // New returns a pool without connections; Start opens MinIdle of them.
@@ -96,6 +100,7 @@ func New(cfg Config) (*Pool, error) {
 	setDefault(&cfg.IdleTimeout, 5*time.Minute)
 	setDefault(&cfg.MaxLifetime, time.Hour)
 	setDefault(&cfg.AcquireTimeout, 10*time.Second)
+	setDefault(&cfg.Silence, usualSilence)
 	setDefault(&cfg.MaxStatements, 500)
 	if cfg.Size < 0 || cfg.PerGroup < 0 || cfg.MinIdle < 0 || cfg.MinIdle > cfg.Size {
 		return nil, fmt.Errorf("pool sizes out of range: size %d, per group %d, min idle %d", cfg.Size, cfg.PerGroup, cfg.MinIdle)
@@ -103,8 +108,9 @@ func New(cfg Config) (*Pool, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Pool{
 		cfg: cfg, ctx: ctx, cancel: cancel,
-		leased: make(map[*Conn]struct{}),
-		groups: make(map[string]*group),
+		leased:   make(map[*Conn]struct{}),
+		checking: make(map[*Conn]struct{}),
+		groups:   make(map[string]*group),
 	}, nil
 }
 
@@ -138,7 +144,7 @@ func (p *Pool) TryAcquire(to Group) *Conn {
 // Acquire leases a connection to a group, waiting for one at most as long as
 // group and pool allow. Waiting groups take turns; inside one, first come is
 // first served. The error is ErrClosed, ErrTimeout, *GroupLimitError,
-// *UnavailableError or that of ctx.
+// *UnavailableError or that of ctx, whose deadline is a time to wait as well.
 func (p *Pool) Acquire(ctx context.Context, to Group) (*Conn, error) {
 	p.mu.Lock()
 	if p.closed {
@@ -186,7 +192,9 @@ func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
 	case <-w.timer.C:
 		err = ErrTimeout
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		if err = context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) {
+			err = ErrTimeout // of the caller's time
+		}
 	}
 
 	p.mu.Lock()
@@ -213,6 +221,8 @@ func (p *Pool) await(ctx context.Context, g *group, w *waiter) (*Conn, error) {
 		return nil, &GroupLimitError{Group: g.name, Limit: p.limit(g)}
 	case p.failure != nil:
 		return nil, &UnavailableError{Err: p.failure}
+	case p.dialing > 0:
+		return nil, &UnavailableError{Err: errSlow}
 	default:
 		return nil, ErrTimeout
 	}
@@ -309,13 +319,23 @@ func (p *Pool) unlease(c *Conn) {
 
 // offer hands a good connection to the waiter whose turn it is, or keeps it.
 func (p *Pool) offer(c *Conn) {
-	if g, w := p.waiting.next(p.hasRoom); w != nil {
-		p.lease(c, g)
-		w.ready <- delivery{conn: c}
-		return
+	if !p.serve(c) {
+		c.idleSince = time.Now()
+		c.heard = c.idleSince
+		p.idle = append(p.idle, c)
 	}
-	c.idleSince = time.Now()
-	p.idle = append(p.idle, c)
+}
+
+// serve hands a good connection to the waiter whose turn it is. It reports false
+// if nobody waits who may have it.
+func (p *Pool) serve(c *Conn) bool {
+	g, w := p.waiting.next(p.hasRoom)
+	if w == nil {
+		return false
+	}
+	p.lease(c, g)
+	w.ready <- delivery{conn: c}
+	return true
 }
 
 func (p *Pool) discard(c *Conn) {
@@ -372,7 +392,7 @@ func (p *Pool) dialForWaiters() {
 	}
 }
 
-func (p *Pool) total() int { return len(p.idle) + len(p.leased) + p.dialing }
+func (p *Pool) total() int { return len(p.idle) + len(p.checking) + len(p.leased) + p.dialing }
 
 // scheduleRetry arranges for one dial after the backoff, if somebody waits.
 func (p *Pool) scheduleRetry() {
@@ -437,13 +457,15 @@ func (p *Pool) dialFailed(err error) {
 // upkeep closes connections that have been idle or alive too long and keeps
 // MinIdle open.
 func (p *Pool) upkeep() {
-	tick := time.NewTicker(max(min(time.Second, p.cfg.IdleTimeout/4), time.Millisecond))
+	tick := time.NewTicker(max(min(time.Second, p.cfg.IdleTimeout/4, p.cfg.Silence/4), time.Millisecond))
 	defer tick.Stop()
 	for {
 		p.mu.Lock()
-		p.closeIdle(time.Now())
+		now := time.Now()
+		p.closeIdle(now)
+		p.checkIdle(now)
 		if p.failure == nil || p.waiting.len() == 0 && p.backoff >= lastRetry {
-			for p.dialing < maxDials && len(p.idle)+p.dialing < p.cfg.MinIdle && p.total() < p.cfg.Size {
+			for p.dialing < maxDials && len(p.idle)+len(p.checking)+p.dialing < p.cfg.MinIdle && p.total() < p.cfg.Size {
 				p.dialing++
 				p.tasks.Go(p.dial)
 			}
@@ -459,7 +481,7 @@ func (p *Pool) upkeep() {
 
 func (p *Pool) closeIdle(now time.Time) {
 	kept := p.idle[:0]
-	spare := len(p.idle) - p.cfg.MinIdle
+	spare := len(p.idle) + len(p.checking) - p.cfg.MinIdle
 	for _, c := range p.idle {
 		tired := now.Sub(c.idleSince) > p.cfg.IdleTimeout && spare > 0
 		if tired || c.expired(now) || !c.quiet() {

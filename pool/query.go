@@ -3,7 +3,7 @@ package pool
 import (
 	"context"
 	"fmt"
-	"sync"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -12,10 +12,12 @@ import (
 // when it is first needed and again after a failure. Calls take turns.
 type Querier struct {
 	server *pgconn.Config
-
-	mu   sync.Mutex
-	conn *pgconn.PgConn
+	turn   chan struct{} // holds one token: whoever has it uses conn
+	conn   *pgconn.PgConn
 }
+
+// queryConnect bounds the time to connect, which a Query is part of.
+const queryConnect = 10 * time.Second
 
 // NewQuerier returns a Querier without a connection.
 func NewQuerier(server *pgconn.Config) *Querier {
@@ -24,14 +26,18 @@ func NewQuerier(server *pgconn.Config) *Querier {
 		server.RuntimeParams = make(map[string]string)
 	}
 	server.RuntimeParams["client_encoding"] = "UTF8" // whatever the role or database say
-	return &Querier{server: server}
+	return &Querier{server: server, turn: make(chan struct{}, 1)}
 }
 
 // Query runs one statement and returns its rows in text format; nil is NULL. A
 // connection that broke since the last call is replaced once.
 func (q *Querier) Query(ctx context.Context, sql string, args ...string) ([][]*string, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	select {
+	case q.turn <- struct{}{}:
+		defer func() { <-q.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 	reused := q.conn != nil && !q.conn.IsClosed()
 	rows, err := q.run(ctx, sql, args)
 	if err != nil && reused && q.conn.IsClosed() && ctx.Err() == nil {
@@ -42,8 +48,12 @@ func (q *Querier) Query(ctx context.Context, sql string, args ...string) ([][]*s
 
 // Close closes the connection, if there is one.
 func (q *Querier) Close(ctx context.Context) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	select {
+	case q.turn <- struct{}{}:
+		defer func() { <-q.turn }()
+	case <-ctx.Done():
+		return // it is in use still
+	}
 	if q.conn != nil {
 		_ = q.conn.Close(ctx)
 		q.conn = nil
@@ -52,7 +62,7 @@ func (q *Querier) Close(ctx context.Context) {
 
 func (q *Querier) run(ctx context.Context, sql string, args []string) ([][]*string, error) {
 	if q.conn == nil || q.conn.IsClosed() {
-		conn, err := pgconn.ConnectConfig(ctx, q.server)
+		conn, err := Connect(ctx, q.server, queryConnect)
 		if err != nil {
 			return nil, fmt.Errorf("connect to server: %w", err)
 		}

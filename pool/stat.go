@@ -36,7 +36,7 @@ func (p *Pool) Stat() Stat {
 	defer p.mu.Unlock()
 	s := p.stat
 	s.Size = p.cfg.Size
-	s.Idle, s.Leased, s.Dialing = len(p.idle), len(p.leased), p.dialing
+	s.Idle, s.Leased, s.Dialing = len(p.idle)+len(p.checking), len(p.leased), p.dialing
 	s.Waiting = p.waiting.len()
 	return s
 }
@@ -53,8 +53,11 @@ type ConnStat struct {
 func (p *Pool) Conns() []ConnStat {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	conns := make([]ConnStat, 0, len(p.idle)+len(p.leased))
+	conns := make([]ConnStat, 0, len(p.idle)+len(p.checking)+len(p.leased))
 	for _, c := range p.idle {
+		conns = append(conns, ConnStat{PID: c.PID, Opened: c.opened})
+	}
+	for c := range p.checking {
 		conns = append(conns, ConnStat{PID: c.PID, Opened: c.opened})
 	}
 	for c := range p.leased {

@@ -154,11 +154,21 @@ func (b *backend) renewCatalog(ctx context.Context) error {
 	if !b.outdated.Load() || !b.outdated.Swap(false) {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
+	defer cancel()
 	err := b.catalog.Refresh(ctx)
 	if err != nil {
 		b.outdated.Store(true)
 	}
 	return err
+}
+
+// refreshCatalog reads the catalog again, unless that was done just now. It
+// reports whether anything has changed.
+func (b *backend) refreshCatalog(ctx context.Context) (changed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
+	defer cancel()
+	return b.catalog.RefreshOlderThan(ctx, staleCatalog)
 }
 
 // trust refuses a role that policies do not hold.

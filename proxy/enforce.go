@@ -64,8 +64,10 @@ const (
 	maxTemporaryTables = 1000
 
 	// staleCatalog is the age at which the catalog is read again before a name
-	// that it does not have is refused.
-	staleCatalog = 250 * time.Millisecond
+	// that it does not have is refused, and catalogTimeout how long a statement
+	// waits for that: then the old one has to do.
+	staleCatalog   = 250 * time.Millisecond
+	catalogTimeout = 30 * time.Second
 )
 
 var ownStatements = map[string]string{ // of tenants' server connections
@@ -110,7 +112,7 @@ func (s *session) confineText(ctx context.Context, req rewrite.Request) (*rewrit
 	snapshot := s.backend.catalog.Snapshot()
 	result, err := s.rewrite(req, snapshot.Seen(s.path))
 	if undefinedTable(result, err) {
-		changed, refreshErr := s.backend.catalog.RefreshOlderThan(ctx, staleCatalog)
+		changed, refreshErr := s.backend.refreshCatalog(ctx)
 		if refreshErr != nil {
 			s.log.Warn().Err(refreshErr).Msg("catalog cannot be read")
 		}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/rs/zerolog"
+
+	"tenantgate/pool"
 )
 
 const (
@@ -170,9 +172,7 @@ func (l *listener) run(ctx context.Context) {
 
 // connected listens on one connection until it fails.
 func (l *listener) connected(ctx context.Context) error {
-	dial, cancel := context.WithTimeout(ctx, listenTimeout)
-	pg, err := pgconn.ConnectConfig(dial, l.server)
-	cancel()
+	pg, err := pool.Connect(ctx, l.server, listenTimeout)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"syscall"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -91,7 +92,7 @@ func Translate(err error) (e *Error, internal bool) {
 		return newError("53300", "no server connection came free within acquire_timeout (pool.size)",
 			"Shorten transactions, or raise pool.size."), false
 	case errors.As(err, &unavailable):
-		return newError("57P03", "the database server is not available: "+reason(unavailable), "Try again."), false
+		return unavailableError(unavailable), false
 	case errors.Is(err, pool.ErrClosed):
 		return errDraining, false
 	case errors.As(err, &suspended):
@@ -140,14 +141,20 @@ func definitionError(err *rewrite.DefinitionError) (e *Error, internal bool) {
 	return &Error{Code: code, Message: err.Message, Detail: err.Detail, Hint: err.Hint}, false
 }
 
-// reason tells a client why the server refused us without telling it more than
-// a SQLSTATE: addresses and role names are the operator's.
-func reason(err error) string {
+// unavailableError tells a client why there is no server connection, without
+// telling it more than a SQLSTATE: addresses and role names are the operator's.
+func unavailableError(err error) *Error {
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
-		return "it answered " + pg.Code
+	switch {
+	case errors.As(err, &pg) && pg.Code == "53300":
+		return newError("53300", "the database server takes no more connections", "Lower pool.size, or raise the server's max_connections or the role's CONNECTION LIMIT.")
+	case errors.As(err, &pg):
+		return newError("57P03", "the database server is not available: it answered "+pg.Code, "Try again.")
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return newError("57P03", "the database server is not available: the proxy is out of file descriptors", "Raise the proxy's limit of open files.")
+	default:
+		return newError("57P03", "the database server is not available: it cannot be reached", "Try again.")
 	}
-	return "it cannot be reached"
 }
 
 func ruleDetail(rule string) string {

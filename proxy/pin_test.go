@@ -156,7 +156,7 @@ func TestSessionStateAnswersAsForTheTenantAlone(t *testing.T) {
 }
 
 // eventually waits for what a session does after it has answered.
-func eventually(t *testing.T, condition func() bool, message string, args ...any) {
+func eventually(t testing.TB, condition func() bool, message string, args ...any) {
 	t.Helper()
 	require.Eventually(t, condition, 10*time.Second, time.Millisecond, append([]any{message}, args...)...)
 }

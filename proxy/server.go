@@ -95,8 +95,8 @@ type Server struct {
 	lastID    uint32
 	clients   sync.WaitGroup
 	backends  map[placement]*backend
-	tallies   map[string]*tally // by the tenant's id; "" is for sessions without one
-	opening   sync.Mutex        // one backend is opened at a time
+	tallies   map[string]*tally           // by the tenant's id; "" is for sessions without one
+	opening   map[placement]chan struct{} // holds one token: whoever has it opens that backend
 
 	accepted, turnedAway atomic.Int64 // logins; clients that came when MaxLogins were at it
 	refused              refusedLogins
@@ -156,6 +156,7 @@ func New(cfg Config) (*Server, error) {
 		sessions:  make(map[uint32]*session),
 		consoles:  make(map[uint32]*console),
 		backends:  make(map[placement]*backend),
+		opening:   make(map[placement]chan struct{}),
 		tallies:   make(map[string]*tally),
 		refused:   refusedLogins{codes: make(tallied)},
 		lastID:    binary.BigEndian.Uint32(seed[:]) >> 1,
@@ -310,17 +311,28 @@ func (s *Server) placementOf(t *auth.Tenant) placement {
 
 // backendAt returns the backend for a database, opened when first asked for.
 func (s *Server) backendAt(ctx context.Context, at placement) (*backend, error) {
-	find := func() *backend {
+	find := func() (b *backend, opening chan struct{}) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		return s.backends[at]
+		if b = s.backends[at]; b == nil {
+			if opening = s.opening[at]; opening == nil {
+				opening = make(chan struct{}, 1)
+				s.opening[at] = opening
+			}
+		}
+		return b, opening
 	}
-	if b := find(); b != nil {
+	b, opening := find()
+	if b != nil {
 		return b, nil
 	}
-	s.opening.Lock()
-	defer s.opening.Unlock()
-	if b := find(); b != nil {
+	select {
+	case opening <- struct{}{}:
+		defer func() { <-opening }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if b, _ = find(); b != nil {
 		return b, nil
 	}
 	cfg, ok := s.cfg.Backends[at.backend]

@@ -371,7 +371,7 @@ func (s *session) lost(cause error) error {
 	told := s.erred
 	asked := slices.ContainsFunc(s.outstanding, func(r request) bool { return !r.upkeep })
 	s.outstanding = s.outstanding[:0]
-	s.erred = false
+	s.erred, s.copying, s.copyingIn = false, false, false
 	s.status = 'I'
 	if s.partial > 0 {
 		return errGone // in mid-message: nothing can be said any more

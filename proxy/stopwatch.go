@@ -214,6 +214,9 @@ func (s *session) examine(now time.Time) (cancel bool) {
 			if now.Sub(t.stopping) >= grace {
 				s.cutServer()
 			}
+		case s.conn != nil && s.conn.Unreachable():
+			t.overdue, t.stopping = errServerLost, now
+			s.cutServer()
 		case t.statement > 0 && taken >= t.statement:
 			t.overdue, cancel = statementTimeout(t.statement), true
 		case gone(s.client):
