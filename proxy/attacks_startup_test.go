@@ -16,7 +16,7 @@ import (
 )
 
 // theirNames shows whose rows there are.
-const theirNames = "SELECT string_agg(DISTINCT name, ',') FROM patients"
+const theirNames = "SELECT string_agg(DISTINCT name, ',') FROM public.patients"
 
 // TestStartUpPacketsDoNotChangeTheTenant sends the packets of
 // testdata/attacks/i_startup.txt, and sends them to PostgreSQL as well, where

@@ -153,11 +153,13 @@ func TestChannelsOfOperatorsAreThoseOfTheDatabase(t *testing.T) {
 		}
 	}
 	g, direct = openOperators(t, 1)
-	operator := newPlayer(t, g.url(owner))
-	operator.ask("DEALLOCATE ALL; LISTEN plain", false)
-	pgtest.Must(t, pgtest.Connect(t, direct), "NOTIFY plain, 'x'")
-	require.Equal(t, `plain="x" from another`, operator.await(t, []string{"plain"}, nil))
-	pgtest.Must(t, pgtest.Connect(t, g.url(owner)), "SELECT 1") // on the one server connection
+	for _, encoding := range []string{"UTF8", "%27utf-8%27"} { // as asyncpg writes it
+		operator := newPlayer(t, g.url(owner, "client_encoding="+encoding))
+		operator.ask("DEALLOCATE ALL; LISTEN plain", false)
+		pgtest.Must(t, pgtest.Connect(t, direct), "NOTIFY plain, 'x'")
+		require.Equal(t, `plain="x" from another`, operator.await(t, []string{"plain"}, nil))
+		pgtest.Must(t, pgtest.Connect(t, g.url(owner)), "SELECT 1") // on the one server connection
+	}
 }
 
 func TestChannelsOfADatabaseOfOneTenantAreAsTheyAreWritten(t *testing.T) {

@@ -183,10 +183,26 @@ func (s *session) ensureColumns(p *prepared) error {
 // noteColumns holds the description of a statement's columns against what the
 // client was told before, or keeps it.
 func (p *prepared) noteColumns(typ byte, body []byte, version uint64) {
+	columns := columnsOf(typ, body)
 	if p.columns == "" {
-		p.columns, p.version = string(typ)+string(body), version
+		p.columns, p.version = columns, version
 	}
-	p.changed = p.columns[0] != typ || p.columns[1:] != string(body)
+	p.changed = p.columns != columns
+}
+
+// columnsOf is a RowDescription or NoData without the formats, which a portal
+// has and a statement does not.
+func columnsOf(typ byte, body []byte) string {
+	const fixed = 18 // bytes of a column behind its name, the last two its format
+	columns := append([]byte{typ}, body...)
+	for rest := columns[min(3, len(columns)):]; ; {
+		end := bytes.IndexByte(rest, 0)
+		if end < 0 || len(rest) < end+1+fixed {
+			return string(columns)
+		}
+		rest = rest[end+1+fixed:]
+		clear(columns[len(columns)-len(rest)-2 : len(columns)-len(rest)])
+	}
 }
 
 // has reports whether the leased server connection has p.
@@ -340,7 +356,11 @@ func (s *session) describe(ctx context.Context, body []byte) error {
 			return s.refuse(noPortal(name))
 		}
 		s.send = appendTarget(s.send, 'D', 'P', name)
-		s.push(request{await: awaitDescribePortal, about: s.portals[name]})
+		req := request{await: awaitDescribePortal, about: s.portals[name]}
+		if p := req.about; p != nil && !p.unnamed && p.columns == "" { // the client may rely on them from now on
+			req.columns = p
+		}
+		s.push(req)
 		return nil
 	}
 	p, err := s.lookup(ctx, name)

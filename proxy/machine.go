@@ -52,7 +52,7 @@ type request struct {
 	refusal  error     // awaitRefusal
 	fake     []byte    // replyFake
 	learn    *prepared // awaitDescribe: whose parameters' types are wanted
-	columns  *prepared // awaitDescribe: whose columns are described
+	columns  *prepared // awaitDescribe, awaitDescribePortal: whose columns are described
 	reset    bool      // awaitSetting: the parameter was reset last
 	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
 	nth      int       // awaitQuery: so many statements are complete

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -89,8 +88,7 @@ func (s *session) unavailable(err error) error {
 // readText reads an operator's text. In other encodings than UTF8, or with
 // other rules for string constants, it may mean something else to the server.
 func (s *session) readText(req rewrite.Request) (*rewrite.Result, error) {
-	encoding, ok := s.settings["client_encoding"]
-	if ok && !strings.EqualFold(strings.ReplaceAll(encoding, "-", ""), "utf8") || s.reported["standard_conforming_strings"] != "on" {
+	if s.reported["client_encoding"] != "UTF8" || s.reported["standard_conforming_strings"] != "on" {
 		return rewrite.Unread(req.SQL), nil
 	}
 	result := s.backend.reader.Read(req)

@@ -357,3 +357,27 @@ func clinicDatabase(t *testing.T, g *gate) string {
 	t.Helper()
 	return g.server.cfg.Backends["main"].Pool.Server.Database
 }
+
+// A driver that knows the columns from the portal of the first execution, as
+// PgJDBC and node-postgres do, executes the statement on another server
+// connection, which prepares it when the table has changed.
+func TestColumnsThatAPortalToldAreHeldOnEveryServerConnection(t *testing.T) {
+	g, _ := openOperators(t, 2)
+	client, other, third := dialWire(t, g.url(owner)), pgtest.Connect(t, g.url(owner)), pgtest.Connect(t, g.url(owner))
+	pgtest.Must(t, other, "CREATE TABLE wide (a int)")
+	const execute = `Bind "" "s"; Execute ""; Sync`
+	pgtest.Must(t, third, "BEGIN") // holds a server connection
+	client.run(wireScript{lines: []string{`> Parse "s" "SELECT * FROM wide"; Bind "" "s"; Describe P ""; Execute ""; Sync`}})
+	pgtest.Must(t, other, "BEGIN") // holds the one that has the statement
+	pgtest.Must(t, third, "ALTER TABLE wide ADD b int")
+	pgtest.Must(t, third, "COMMIT")
+	client.record = nil
+	changed := client.run(wireScript{lines: []string{"> " + execute}})
+	require.Contains(t, changed[0], "0A000 \"cached plan must not change result type\"")
+	require.Equal(t, "ReadyForQuery I", changed[1])
+	pgtest.Must(t, other, "COMMIT")
+	client.record = nil
+	again := client.run(wireScript{lines: []string{`> Close S "s"; Parse "s" "SELECT * FROM wide"; Bind "" "s"; Describe P ""; Execute ""; Sync`, "> " + execute}})
+	require.Contains(t, again[3], " b:")
+	require.Equal(t, []string{"BindComplete &{}", "CommandComplete SELECT 0", "ReadyForQuery I"}, again[len(again)-3:])
+}

@@ -12,7 +12,7 @@ import (
 
 func TestSearchPathIsASessionsOwnAndFollowsItsTransactions(t *testing.T) {
 	c := clinic.New(t, 2)
-	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
+	alone := c.Oracle(t, "1")
 	const unqualified, qualified = "SELECT count(*) FROM patients", "SELECT count(*) FROM public.patients"
 	script := []string{
 		unqualified, "SET search_path = ''", unqualified, qualified, "SELECT 'patients'::regclass", "SELECT 'public.patients'::regclass",
@@ -39,9 +39,16 @@ func TestSearchPathIsASessionsOwnAndFollowsItsTransactions(t *testing.T) {
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := open(t, c, enforce, poolOf(1))
-			got, want := outcomes(g.tenant("1"), g.tenant("2")), outcomes(oracle, nil)
-			for i, sql := range script {
-				require.Equal(t, want[i], got[i], "%d: %s", i, sql)
+			for _, initial := range []string{"", "search_path=public", "options=-c%20search_path%3D", "search_path=pg_catalog"} {
+				oracle := pgtest.Connect(t, c.URL(alone)+"&"+initial)
+				got, want := outcomes(g.tenant("1", initial), g.tenant("2")), outcomes(oracle, nil)
+				for i, sql := range script {
+					require.Equal(t, want[i], got[i], "%s: %d: %s", initial, i, sql)
+				}
+			}
+			for _, refused := range []string{"search_path=billing", "search_path=public,billing", "options=-c%20search_path%3Dpg_temp"} {
+				_, err := pgconn.Connect(t.Context(), g.url("tenant1", refused))
+				require.Equal(t, "42501", sqlState(t, err), refused)
 			}
 		})
 	}

@@ -127,7 +127,7 @@ func (s *session) touch(name string, reset bool) {
 func (s *session) resetSettings() {
 	clear(s.settings)
 	maps.Copy(s.settings, s.initial)
-	s.path = ""
+	s.path = s.initial[searchPath]
 	s.leftover = lastLeftover.Add(1)
 }
 

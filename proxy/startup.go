@@ -374,6 +374,9 @@ func (g *greeting) session(ctx context.Context, identity *auth.Identity, place *
 	if err != nil {
 		return nil, err
 	}
+	if err := s.initialPath(); err != nil {
+		return nil, err
+	}
 	if s.reported, err = s.backend.greeting(ctx, group); err != nil {
 		return nil, s.unavailable(limitReached(err, limits))
 	}
@@ -437,6 +440,21 @@ func (g *greeting) placeTenant(ctx context.Context, s *session, chosen string) (
 	return home, nil
 }
 
+// initialPath makes of a tenant's search_path in the start-up packet what it is
+// on server connections, as SET does.
+func (s *session) initialPath() error {
+	value, ok := s.settings[searchPath]
+	if !ok || s.operator {
+		return nil
+	}
+	setting, ok := s.backend.catalog.Snapshot().PinnedPathOf(value)
+	if !ok {
+		return rewrite.Settable(searchPath, value)
+	}
+	s.settings[searchPath], s.initial[searchPath], s.path = setting, setting, setting
+	return nil
+}
+
 // database is the one the client names; PostgreSQL's default is the user's name.
 func (g *greeting) database() string {
 	if name := g.params["database"]; name != "" {
@@ -466,7 +484,7 @@ func (g *greeting) settings(operator bool) (settings map[string]string, tenant s
 	}
 	settings = make(map[string]string)
 	for name, value := range all {
-		if err := rewrite.Settable(name, value); err != nil {
+		if err := rewrite.Settable(name, value); err != nil && name != searchPath { // which initialPath looks at
 			return nil, "", err
 		}
 		if name == "client_encoding" || name == "standard_conforming_strings" {

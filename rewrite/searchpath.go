@@ -10,7 +10,8 @@ import (
 
 // Some statements are sent in words of the proxy's own: those that set
 // search_path, to the only values it may have; the way in which pg_dump sets a
-// parameter that older servers do not have; and how it asks for sequences.
+// parameter that older servers do not have; how it asks for sequences, and
+// PgJDBC for parameters.
 
 const (
 	searchPath = "search_path"
@@ -31,6 +32,9 @@ func (r *Rewriter) ownText(req Request, cat *catalog.Snapshot, src *source, raw 
 		}
 		if s, ok = selectPath(v.SelectStmt, cat); !ok {
 			s, ok = selectKinds(v.SelectStmt, cat.ServerVersion)
+		}
+		if !ok {
+			s, ok = selectPreset(v.SelectStmt, cat, src)
 		}
 		if !ok && req.Dump {
 			s, ok = dumpedSequences(raw.Stmt)

@@ -248,3 +248,22 @@ func TestStatementsOfPgDumpThatAreSentInOtherWords(t *testing.T) {
 		requireRefused(t, "function.set_config", other)
 	}
 }
+
+func TestPresetsCanBeReadFromPgSettings(t *testing.T) {
+	r := newRewriter(t, Config{Confine: true})
+	for range 3 { // read, shared, shared
+		result, err := r.Rewrite(Request{SQL: "SELECT setting FROM pg_catalog.pg_settings WHERE name='max_index_keys'"}, guardCatalog())
+		require.NoError(t, err)
+		require.Equal(t, "SELECT pg_catalog.current_setting('max_index_keys') AS setting", result.Statements[0].Text.SQL("1"))
+		_, err = r.Rewrite(Request{SQL: "SELECT setting FROM pg_catalog.pg_settings WHERE name='app.tenant_id'"}, guardCatalog())
+		require.Error(t, err)
+	}
+	for _, other := range []string{
+		"SELECT setting FROM pg_catalog.pg_settings WHERE name = 'work_mem'", "SELECT setting FROM pg_catalog.pg_settings",
+		"SELECT setting FROM pg_catalog.pg_settings WHERE name <> 'max_index_keys'", "SELECT setting, name FROM pg_catalog.pg_settings WHERE name = 'max_index_keys'",
+		"SELECT setting FROM pg_catalog.pg_settings WHERE name = 'max_index_keys' OR true", "SELECT * FROM pg_catalog.pg_settings WHERE name = 'max_index_keys'",
+		"SELECT setting FROM pg_catalog.pg_settings WHERE setting = 'max_index_keys'", "SELECT setting FROM pg_settings WHERE name = 'max_index_keys' FOR UPDATE",
+	} {
+		requireRefused(t, "relation.system", other)
+	}
+}
