@@ -105,8 +105,24 @@ var resultKinds = map[string]string{
 	"bool_and": "bool", "bool_or": "bool", "every": "bool", "starts_with": "bool",
 }
 
+// joinedText reports whether || of two operands is a text: both are, or string
+// constants, which become texts beside one another.
+func (b *barrier) joinedText(e *pg_query.A_Expr, lv *queryLevel) bool {
+	text := func(n *pg_query.Node) bool {
+		if _, constant := n.GetAConst().GetVal().(*pg_query.A_Const_Sval); constant {
+			return true
+		}
+		k := b.kind(n, lv)
+		return k == "text" || k == "varchar"
+	}
+	return e.Lexpr != nil && text(e.Lexpr) && text(e.Rexpr)
+}
+
 func (b *barrier) arithmeticKind(e *pg_query.A_Expr, lv *queryLevel) string {
 	name := operatorName(e)
+	if e.Kind == pg_query.A_Expr_Kind_AEXPR_OP && name == "||" && !b.catalog.UserOperator(name) && b.joinedText(e, lv) {
+		return "text"
+	}
 	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || !slices.Contains([]string{"+", "-", "*", "/", "%"}, name) {
 		return ""
 	}

@@ -81,4 +81,5 @@ SELECT p.id FROM patients p FULL JOIN documents d ON d.id = p.id WHERE p.id = $1
 
 -- A column that USING compares, and whose type is that of a function of a constant.
 SELECT s.c, q1 FROM (SELECT DISTINCT length('vip') - 1 AS q1, name AS c FROM patients) s JOIN (SELECT id AS q1, body FROM notes) n USING (q1) ORDER BY 1, 2;
+SELECT count(*) FROM tenants t LEFT JOIN (SELECT id, gross FROM invoices GROUP BY id, gross) s (q1, q2) ON t.id = s.q1 LEFT JOIN LATERAL (WITH x (k) AS MATERIALIZED (SELECT p.speciality || 'x' FROM practitioners p) SELECT 28 + length(k) FROM x) u (q1) USING (q1);
 SELECT count(*) FROM documents t JOIN (SELECT DISTINCT length('x') AS q1 FROM settings) s ON t.id > s.q1 RIGHT JOIN (SELECT id AS q1 FROM notes) n USING (q1);
