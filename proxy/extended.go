@@ -17,6 +17,7 @@ import (
 type prepared struct {
 	name      string // the client's
 	unnamed   bool
+	lookup    bool // no client's
 	parsed    bool // a server has accepted it
 	statement *rewrite.Statement
 	shared    *pool.Statement
@@ -137,7 +138,7 @@ func withKeys(oids []uint32, st *rewrite.Statement) []uint32 {
 // sendParse has the leased server connection prepare p.
 func (s *session) sendParse(p *prepared, r reply) {
 	s.send = appendParse(s.send, p.serverName(), p.shared.SQL, p.shared.ParamOIDs)
-	s.push(request{await: awaitParse, reply: r, prepare: p, about: p})
+	s.push(request{await: awaitParse, reply: r, prepare: p, about: p, retry: p.lookup})
 	if p.unnamed {
 		s.conn.Unnamed = p.shared
 		return

@@ -60,6 +60,7 @@ type request struct {
 	forgets  bool      // awaitExecute: the server forgets sequences
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
+	retry    bool      // of a lookup: the query is sent as it came if this fails
 	upkeep   bool      // the session's own care for its connection: a failure is not the client's
 }
 

@@ -201,7 +201,7 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 		return drop, fmt.Errorf("%w: ReadyForQuery without a status", errServerProtocol)
 	}
 	s.status = body[0]
-	if req.reply != replyForward || req.cut && !s.erred {
+	if req.reply != replyForward || req.cut && !s.erred || s.again != "" {
 		return drop, nil
 	}
 	if s.status == 'I' && len(s.changes) > 0 {
@@ -321,11 +321,15 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	if msg.Severity == "FATAL" || msg.Severity == "PANIC" || msg.SeverityUnlocalized == "FATAL" || msg.SeverityUnlocalized == "PANIC" {
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
 	}
-	s.tally.failed(msg.Code)
 	s.drawing = s.drawn // if it was among what is passed over
 	failed, lost, err := s.failed()
 	if err != nil {
 		return drop, nil, err
+	}
+	if failed.retry && retriable(msg.Code) {
+		s.again = msg.Code
+	} else {
+		s.tally.failed(msg.Code)
 	}
 	s.forget(failed)
 	if p := failed.about; p != nil && p.shared != nil && msg.Code == errPlanChanged.Code && msg.Routine == errPlanChanged.Routine {
@@ -335,6 +339,8 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		s.forget(r)
 	}
 	switch {
+	case s.again != "":
+		return drop, nil, nil
 	case failed.await == awaitHolding && s.operator: // its role may not look
 		s.held.reasons, s.held.dirty = pinUnknown, true
 		return drop, nil, nil

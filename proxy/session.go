@@ -67,6 +67,8 @@ type session struct {
 
 	machine
 	args        bindArgs              // of the Bind message under way
+	literals    []string              // of the lookup under way
+	again       string                // the SQLSTATE it was refused with: its query is to be sent as it came
 	copied      int                   // rows that a COPY has inserted
 	timedCopy   bool                  // a COPY from the client is under way, timed as a whole
 	partial     int                   // bytes still to come of a message that is passed on in pieces

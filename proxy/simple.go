@@ -128,6 +128,11 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		s.out = appendReady(s.out, s.status)
 		return s.flush()
 	}
+	if len(statements) == 1 {
+		if done, err := s.lookUp(ctx, &statements[0], sql); done {
+			return err
+		}
+	}
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}

@@ -190,6 +190,9 @@ func (r *Result) size() int64 {
 			s = &s.Prepare.Statement
 		}
 		n += statementBytes + s.Text.size() + int64(len(s.Keys))*4 + int64(len(s.Name)+len(s.Value))
+		if s.Lookup != nil {
+			n += s.Lookup.size()
+		}
 		for k := range r.Statements[i].Arguments {
 			n += 32 + int64(len(r.Statements[i].Arguments[k].Text))
 		}

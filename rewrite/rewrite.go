@@ -60,7 +60,8 @@ type Statement struct {
 	Hold      Hold       // what it does to state that outlives the transaction
 	Temporary bool       // it names temporary tables
 	Sequences SequenceUse
-	Refusal   error // Config.Observe: why it should not be sent; nobody knows what it does
+	Lookup    *Lookup // how else a simple query can be sent, if it can
+	Refusal   error   // Config.Observe: why it should not be sent; nobody knows what it does
 
 	// Of a Reader alone.
 	Unsure      bool   // what it leaves in the session, only the server can tell
@@ -173,6 +174,7 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 	if c != nil {
 		c.free = freeLiterals(stmts, src)
 	}
+	found := r.findLookup(req, cat, src, stmts) // before the tree is edited
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
 	var part statementText
 	for _, raw := range stmts {
@@ -190,6 +192,9 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 			}
 		}
 		result.Statements = append(result.Statements, s)
+	}
+	if found != nil {
+		result.Statements[0].Lookup = r.lookup(found, &result.Statements[0], cat)
 	}
 	if c != nil {
 		c.read, c.all = src.seen, src.readAny

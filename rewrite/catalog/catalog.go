@@ -89,6 +89,10 @@ type Relation struct {
 	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
 	View         *View    // of a Derived relation
 	Drawable     bool     // a sequence of which tenants may take numbers
+
+	// Unique are the columns of each unique index that holds all rows: of a
+	// table without partitions or children.
+	Unique [][]string
 }
 
 // A View is what a Derived relation stands for.

@@ -74,10 +74,11 @@ type reader struct {
 	relations []rawRelation
 	views     map[uint32]*View
 	feeds     map[uint32][]uint32 // tables whose columns a sequence fills
-	schemas   map[string]bool     // those that exist: does the role have USAGE?
-	path      string              // run-time parameter search_path
-	types     map[uint32]Type     // one copy of the names of each column type
-	inspect   *inspection         // nil without Config.Inspect
+	unique    map[uint32][][]string
+	schemas   map[string]bool // those that exist: does the role have USAGE?
+	path      string          // run-time parameter search_path
+	types     map[uint32]Type // one copy of the names of each column type
+	inspect   *inspection     // nil without Config.Inspect
 }
 
 // A rawRelation is a Relation before it is classified.
@@ -91,7 +92,7 @@ type rawRelation struct {
 
 // build makes a classified Snapshot of the rows.
 func build(rows []row, cfg Config) (*Snapshot, error) {
-	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}, feeds: map[uint32][]uint32{}}
+	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}, feeds: map[uint32][]uint32{}, unique: map[uint32][][]string{}}
 	if cfg.Inspect {
 		r.inspect = newInspection()
 	}
@@ -110,7 +111,8 @@ func build(rows []row, cfg Config) (*Snapshot, error) {
 		return nil, err
 	}
 	for i := range r.relations {
-		r.relations[i].View, r.relations[i].feeds = r.views[r.relations[i].OID], r.feeds[r.relations[i].OID]
+		oid := r.relations[i].OID
+		r.relations[i].View, r.relations[i].feeds, r.relations[i].Unique = r.views[oid], r.feeds[oid], r.unique[oid]
 	}
 	if err := classify(&r.data, r.relations, cfg); err != nil {
 		return nil, err
@@ -172,6 +174,14 @@ func (r *reader) read(row row) error {
 			return err
 		}
 		r.feeds[oid] = append(owners, users...)
+		return nil
+	case sectionUnique:
+		var oid uint32
+		var columns []string
+		if err := tuple(row.content, &oid, &columns); err != nil {
+			return err
+		}
+		r.unique[oid] = append(r.unique[oid], columns)
 		return nil
 	case sectionOtherColumns:
 		if row.content == "" { // an aggregate over nothing

@@ -36,6 +36,7 @@ const (
 	sectionSequence     = "19"
 	sectionSeal         = "20"
 	sectionCast         = "21"
+	sectionUnique       = "22"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
@@ -197,7 +198,18 @@ SELECT 19, c.oid::pg_catalog.int8, pg_catalog.json_build_array(c.oid::pg_catalog
 		))::pg_catalog.text
 	FROM pg_catalog.pg_class AS c
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
-	WHERE c.relkind OPERATOR(pg_catalog.=) 'S' AND NOT s.system`
+	WHERE c.relkind OPERATOR(pg_catalog.=) 'S' AND NOT s.system
+UNION ALL
+SELECT 22, i.indexrelid::pg_catalog.int8, pg_catalog.json_build_array(i.indrelid::pg_catalog.int8, (
+		SELECT pg_catalog.json_agg(a.attname ORDER BY k.position)
+		FROM pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k (attnum, position)
+		JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) i.indrelid AND a.attnum OPERATOR(pg_catalog.=) k.attnum
+		WHERE k.position OPERATOR(pg_catalog.<=) i.indnkeyatts))::pg_catalog.text
+	FROM pg_catalog.pg_index AS i
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+		AND c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char" AND NOT c.relhassubclass AND NOT s.system`
 
 // inspectQuery continues catalogQuery with what Bootstrap needs.
 const inspectQuery = `
