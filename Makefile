@@ -28,6 +28,7 @@ build: ## bin/tenantgate
 .PHONY: test
 test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
 	go test -race -timeout 19m ./...
+	go test ./internal/socket ./pool # what they do otherwise without the race detector
 
 .PHONY: oracle
 oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tenant's own database

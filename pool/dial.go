@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tenantgate/internal/socket"
 )
 
 // connect opens, prepares and takes over one server connection.
@@ -35,7 +37,7 @@ func connect(ctx context.Context, cfg Config) (*Conn, error) {
 	}
 	life := cfg.MaxLifetime - rand.N(cfg.MaxLifetime/10+1) // #nosec G404 -- jitter is no secret
 	c := &Conn{
-		Net:        hijacked.Conn,
+		Net:        socket.Wrap(hijacked.Conn),
 		PID:        hijacked.PID,
 		Reported:   maps.Clone(hijacked.ParameterStatuses),
 		Settings:   make(map[string]string),

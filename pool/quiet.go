@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"syscall"
+
+	"tenantgate/internal/socket"
 )
 
 // quiet reports whether an idle connection is open and silent. Whatever a
@@ -35,8 +37,7 @@ func (c *Conn) watch() error {
 	}
 	c.turn = c.takeTurn
 	c.peek = func(fd uintptr) {
-		_, _, peekErr := syscall.Recvfrom(int(fd), c.peeked[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		c.silent = errors.Is(peekErr, syscall.EAGAIN)
+		c.silent = errors.Is(socket.Peek(fd, c.peeked[:]), syscall.EAGAIN)
 	}
 	return nil
 }

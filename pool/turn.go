@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"tenantgate/internal/socket"
 )
 
 // A request and the wait for its answer are one turn: the poller is armed
@@ -64,32 +66,26 @@ func (c *Conn) readAfter(writeErr error, b []byte) (int, error) {
 // takeTurn writes the request, and reads once the poller says so. It reports
 // whether the turn is over.
 func (c *Conn) takeTurn(fd uintptr) (over bool) {
-	for {
-		if len(c.request) > 0 {
-			n, err := syscall.Write(int(fd), c.request)
-			switch {
-			case errors.Is(err, syscall.EINTR):
-				continue
-			case errors.Is(err, syscall.EAGAIN):
-				return true
-			case err != nil:
-				c.request, c.turnErr = nil, err
-				return true
-			}
-			c.request = c.request[n:]
-			return len(c.request) > 0
-		}
-		n, err := syscall.Read(int(fd), c.into)
+	if len(c.request) > 0 {
+		n, err := socket.Write(fd, c.request)
 		switch {
-		case errors.Is(err, syscall.EINTR):
-			continue
 		case errors.Is(err, syscall.EAGAIN):
-			return false
+			return true
 		case err != nil:
-			c.turnErr = err
+			c.request, c.turnErr = nil, err
 			return true
 		}
-		c.got = n
+		c.request = c.request[n:]
+		return len(c.request) > 0
+	}
+	n, err := socket.Read(fd, c.into)
+	switch {
+	case errors.Is(err, syscall.EAGAIN):
+		return false
+	case err != nil:
+		c.turnErr = err
 		return true
 	}
+	c.got = n
+	return true
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenantgate/auth"
+	"tenantgate/internal/socket"
 	"tenantgate/pool"
 	"tenantgate/rewrite"
 	"tenantgate/rewrite/catalog"
@@ -210,7 +211,7 @@ func (s *Server) Serve(l net.Listener) error {
 			_ = conn.Close()
 			return ErrServerClosed
 		}
-		s.clients.Go(func() { s.serve(conn) })
+		s.clients.Go(func() { s.serve(socket.Wrap(conn)) })
 		s.mu.Unlock()
 	}
 }
