@@ -43,14 +43,21 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		c.batch = min(copyBatch, 32_000/n+1)
 	}
 	var err error
-	if c.one, err = s.insertFor(ctx, in.Insert(1)); err == nil {
+	if c.one, err = s.insertFor(ctx, in.Insert(1)); err != nil {
+		return s.refuseSimple(err)
+	}
+	load := s.loader(in, c.one)
+	if load == nil {
 		c.many, err = s.insertFor(ctx, in.Insert(c.batch))
 	}
 	if err == nil {
 		err = s.lease(ctx)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return s.refuseSimple(err)
+	case load != nil:
+		return s.loadRows(load)
 	}
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
@@ -107,6 +114,9 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 			return newError("08P01", fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", typ), "")
 		}
 		if refusal != nil {
+			if err := s.copyBefore(c); err != nil {
+				return err
+			}
 			return s.endCopy(refusal)
 		}
 		if len(s.send) >= copyFlush {
@@ -167,6 +177,15 @@ func (s *session) copyRest(c *copyIn) error {
 	}
 	c.rows, c.values = c.rows[:0], c.values[:0]
 	return nil
+}
+
+// copyBefore has the server look at the rows before one that is refused: what is
+// wrong with them comes first.
+func (s *session) copyBefore(c *copyIn) error {
+	if !s.copyGoesOn() || s.copyRest(c) != nil {
+		return nil
+	}
+	return s.flushGroup()
 }
 
 // insertRows sends one INSERT.

@@ -193,3 +193,37 @@ func TestPgxCopiesInBinary(t *testing.T) {
 		})
 	}
 }
+
+func TestRowsGoInByCopyWhereNoPoliciesAre(t *testing.T) {
+	c := clinic.New(t, 1)
+	for enforce, want := range map[Enforcement]string{
+		Rewrite: "COPY public.patients (id, name, tenant_id) FROM STDIN",
+		Both:    "INSERT INTO public.patients",
+	} {
+		g := open(t, c, enforce, poolOf(1))
+		conn := g.tenant("1")
+		_, err := conn.CopyFrom(t.Context(), strings.NewReader("700\tx\\\\\\ty\r\n"), "COPY patients (id, name) FROM STDIN")
+		require.NoError(t, err)
+		last := pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)),
+			"SELECT query FROM pg_stat_activity WHERE usename = '"+clinic.Role+"' AND datname = current_database() ORDER BY query_start DESC LIMIT 1")[0][0]
+		require.True(t, strings.HasPrefix(last, want), last)
+		require.Equal(t, [][]string{{"x\\\ty"}}, pgtest.Must(t, conn, "SELECT name FROM patients WHERE id = 700"))
+	}
+}
+
+func TestFirstFaultOfACopyIsTold(t *testing.T) {
+	c := clinic.New(t, 2)
+	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
+	for _, enforce := range enforcements {
+		conn := open(t, c, enforce, poolOf(1)).tenant("1")
+		for _, data := range []string{
+			"1\t500\tx\n1\tone\tbad number\n1\n",
+			"1\t500\tx\n1\n1\tone\tbad number\n",
+		} {
+			want, _ := copyOutcome(t, oracle, "COPY patients (tenant_id, id, name) FROM STDIN", data, "patients")
+			got, _ := copyOutcome(t, conn, "COPY patients (tenant_id, id, name) FROM STDIN", data, "patients")
+			require.Equal(t, want, got, "%s %s", enforce, data)
+		}
+		pgtest.Must(t, conn, "SELECT 1")
+	}
+}

@@ -19,6 +19,7 @@ type lineReader struct {
 	csv           bool
 	marked        bool // \. ends CSV, too
 	quote, escape byte
+	stops         *byteSet // what may end a line, or keep its end from doing so
 	ends          lineEnd
 	done          bool // the end marker has come
 	scanned       int  // bytes of an unfinished line that hold no end
@@ -27,9 +28,14 @@ type lineReader struct {
 }
 
 func newLineReader(in *rewrite.CopyIn) lineReader {
-	return lineReader{
+	l := lineReader{
 		csv: in.Format == rewrite.CopyCSV, marked: in.EndMarker, quote: in.Quote, escape: in.Escape,
+		stops: newByteSet('\n', '\r', '\\'),
 	}
+	if l.csv {
+		l.stops[in.Quote], l.stops[in.Escape] = true, true
+	}
+	return l
 }
 
 // next cuts one line off, which is text. ok is false if data ends before the
@@ -43,6 +49,12 @@ func (l *lineReader) next(data []byte, end bool) (line, rest []byte, ok bool, er
 
 func (l *lineReader) cut(data []byte, end bool) (line, rest []byte, ok bool, err error) {
 	for i := l.scanned; i < len(data); i++ {
+		if n := l.stops.index(data[i:]); n > 0 {
+			l.escaped = false
+			if i += n; i == len(data) {
+				break
+			}
+		}
 		c := data[i]
 		if !end && (c == '\r' || c == '\\') && i+4 > len(data) { // what it means, the next bytes tell
 			l.scanned = i

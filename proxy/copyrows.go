@@ -66,9 +66,9 @@ func newRowReader(in *rewrite.CopyIn) rowReader {
 	case rewrite.CopyBinary:
 		return &binaryRows{columns: len(in.Columns)}
 	case rewrite.CopyCSV:
-		return &csvRows{in: in, headers: in.Header, lines: newLineReader(in)}
+		return &csvRows{in: in, headers: in.Header, lines: newLineReader(in), stops: newByteSet(in.Quote, in.Escape, in.Delimiter)}
 	default:
-		return &textRows{in: in, headers: in.Header, lines: newLineReader(in)}
+		return &textRows{in: in, headers: in.Header, lines: newLineReader(in), stops: newByteSet(in.Delimiter, '\\')}
 	}
 }
 
@@ -117,6 +117,12 @@ func noHeader(in *rewrite.CopyIn, headers rewrite.CopyHeader) error {
 func checkText(b []byte) error {
 	i := 0
 	for i < len(b) {
+		for len(b)-i >= 8 && plainBytes(binary.LittleEndian.Uint64(b[i:])) {
+			i += 8
+		}
+		if i == len(b) {
+			break
+		}
 		if c := b[i]; c > 0 && c < utf8.RuneSelf {
 			i++
 			continue
@@ -130,9 +136,37 @@ func checkText(b []byte) error {
 	return nil
 }
 
+// plainBytes reports whether eight bytes are ASCII, none of them zero.
+func plainBytes(word uint64) bool {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	return word&tops == 0 && (word-ones)&tops == 0
+}
+
+// A byteSet is a set of bytes that mean something.
+type byteSet [256]bool
+
+func newByteSet(bytes ...byte) *byteSet {
+	var set byteSet
+	for _, b := range bytes {
+		set[b] = true
+	}
+	return &set
+}
+
+// index is where the first byte of the set is in b, or the length of b.
+func (s *byteSet) index(b []byte) int {
+	for i, c := range b {
+		if s[c] {
+			return i
+		}
+	}
+	return len(b)
+}
+
 // textRows reads the text format.
 type textRows struct {
 	in      *rewrite.CopyIn
+	stops   *byteSet           // what ends a field, or is escaped
 	headers rewrite.CopyHeader // not read yet
 	lines   lineReader
 	fields  [][]byte
@@ -185,6 +219,11 @@ func (t *textRows) split(line []byte) error {
 	}
 	end, verify := len(line), false
 	for i := 0; i < len(line); i++ {
+		n := t.stops.index(line[i:])
+		out = append(out, line[i:i+n]...)
+		if i += n; i == len(line) {
+			break
+		}
 		switch c := line[i]; c {
 		case t.in.Delimiter:
 			finish(i)
@@ -199,8 +238,6 @@ func (t *textRows) split(line []byte) error {
 			b, i = unescape(line, i)
 			out = append(out, b)
 			verify = verify || b == 0 || b >= utf8.RuneSelf
-		default:
-			out = append(out, c)
 		}
 	}
 	finish(end)
@@ -277,6 +314,7 @@ func hexDigit(c byte) int {
 // csvRows reads the CSV format.
 type csvRows struct {
 	in      *rewrite.CopyIn
+	stops   *byteSet // quote, escape and delimiter
 	headers rewrite.CopyHeader
 	lines   lineReader
 	fields  [][]byte
@@ -332,6 +370,11 @@ func (r *csvRows) split(record []byte) error {
 		start, wasQuoted = len(out), false
 	}
 	for i := 0; i < len(record); i++ {
+		n := r.stops.index(record[i:])
+		out = append(out, record[i:i+n]...)
+		if i += n; i == len(record) {
+			break
+		}
 		c := record[i]
 		switch {
 		case quoted && c == r.in.Escape && i+1 < len(record) && (record[i+1] == r.in.Quote || record[i+1] == r.in.Escape):

@@ -58,6 +58,7 @@ type request struct {
 	nth      int       // awaitQuery: so many statements are complete
 	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	forgets  bool      // awaitExecute: the server forgets sequences
+	load     *copyLoad // awaitQuery: the COPY that the rows of another go into
 	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool      // of a lookup: the query is sent as it came if this fails

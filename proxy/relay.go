@@ -148,7 +148,11 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 			}
 		}
 	case 'G':
-		s.beginFeed()
+		if req.load != nil {
+			what, instead = replace, appendCopyInResponse(nil, req.load.in)
+		} else {
+			s.beginFeed()
+		}
 	case 'T', 'n':
 		if req.columns != nil {
 			req.columns.noteColumns(typ, body, s.backend.definitionsVersion())
@@ -346,7 +350,10 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		return drop, nil, nil
 	case failed.upkeep:
 		return drop, nil, &Error{Code: msg.Code, Message: msg.Message, Hint: errServerLost.Hint}
-	case failed.await == awaitRefusal:
+	case failed.await == awaitRefusal || failed.load.refused(&msg):
+		if failed.load != nil {
+			failed.refusal = failed.load.refusal
+		}
 		refusal, internal := errorResponse("ERROR", failed.refusal)
 		if internal {
 			s.log.Error().Err(failed.refusal).Msg("internal error")
@@ -383,6 +390,9 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 	changed := false
 	if why := s.overdue(); why != nil && msg.Code == why.Code {
 		msg.Message, msg.Detail, changed = why.Message, why.Detail, true // the server knows only that it was asked to
+	}
+	if failed.load != nil {
+		msg.Position, msg.Where, changed = 0, "", true // of the proxy's text and lines
 	}
 	if msg.Position > 0 {
 		position := int(msg.Position)

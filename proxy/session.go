@@ -69,6 +69,7 @@ type session struct {
 	args        bindArgs              // of the Bind message under way
 	literals    []string              // of the lookup under way
 	again       string                // the SQLSTATE it was refused with: its query is to be sent as it came
+	load        *copyLoad             // the COPY under way that the client's rows go into
 	copied      int                   // rows that a COPY has inserted
 	timedCopy   bool                  // a COPY from the client is under way, timed as a whole
 	partial     int                   // bytes still to come of a message that is passed on in pieces
@@ -92,8 +93,9 @@ type session struct {
 	greeted     map[string]string     // what has changed of it, as it was when the session began
 	touched     map[string]bool       // parameters set in this transaction, and whether they were reset last
 
-	cancels  atomic.Int32 // cancel requests under way
-	handover sync.Mutex   // held while the server takes notice of one; before mu
+	waits    context.Context // of all waits for a server connection, until one is cancelled
+	cancels  atomic.Int32    // cancel requests under way
+	handover sync.Mutex      // held while the server takes notice of one; before mu
 
 	mu        sync.Mutex
 	conn      *pool.Conn // leased, else nil
@@ -280,14 +282,14 @@ func (s *session) group() pool.Group {
 
 // queue waits for a server connection, until the client cancels or leaves.
 func (s *session) queue(ctx context.Context) (*pool.Conn, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	s.mu.Lock()
-	s.stopwatch.stopWaiting = cancel
+	if s.waits == nil || s.waits.Err() != nil {
+		s.waits, s.stopwatch.stopWaiting = context.WithCancelCause(ctx)
+	}
 	s.mu.Unlock()
 	s.begin(queued)
 	defer s.end()
-	c, err := s.backend.pool.Acquire(ctx, s.group())
+	c, err := s.backend.pool.Acquire(s.waits, s.group())
 	if s.tenant != nil {
 		err = limitReached(err, s.tenant.Limits)
 	}
@@ -316,7 +318,12 @@ func (s *session) exchange() error {
 	}
 	s.send = s.send[:0]
 	for err == nil && s.copyingIn {
-		if err = s.feedCopy(); err == nil {
+		if s.load != nil {
+			err = s.feedLoad(s.load)
+		} else {
+			err = s.feedCopy()
+		}
+		if err == nil {
 			err = s.relay()
 		}
 	}
@@ -500,6 +507,9 @@ func (s *session) abandon() {
 	s.dropChanges()
 	s.unlistenAll()
 	s.leave()
+	if stop := s.stopwatch.stopWaiting; stop != nil {
+		stop(nil)
+	}
 	_ = s.client.Close()
 }
 

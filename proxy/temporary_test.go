@@ -388,7 +388,7 @@ func TestPinnedSessionIsLimitedByTheTenantsShare(t *testing.T) {
 	g := open(t, clinic.New(t, 2), RLS, func(cfg *Config) {
 		tempTables(3)(cfg)
 		b := cfg.Backends["main"]
-		b.Pool.PerGroup, b.Pool.AcquireTimeout = 2, 200*time.Millisecond
+		b.Pool.PerGroup, b.Pool.AcquireTimeout = 2, 2*time.Second
 		cfg.Backends["main"] = b
 	})
 	for range 2 {

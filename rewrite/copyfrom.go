@@ -40,5 +40,8 @@ func (c *confiner) copyFrom(s *pg_query.CopyStmt) (*CopyIn, error) {
 	if err := r.read(); err != nil {
 		return nil, err
 	}
+	if c.config.Confine {
+		in.setLoad(rel)
+	}
 	return in, nil
 }

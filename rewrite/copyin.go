@@ -3,6 +3,8 @@ package rewrite
 import (
 	"strconv"
 	"strings"
+
+	"tenantgate/rewrite/catalog"
 )
 
 // A CopyFormat is the format of a COPY stream.
@@ -36,6 +38,13 @@ type CopyIn struct {
 	EndMarker                bool         // \. on a line of its own ends CSV, too
 	Columns                  []CopyColumn // of the stream
 	schema, table            string
+
+	// Load is COPY FROM STDIN of the same rows, in text format, for a table
+	// without policies; "" where there is none. With LoadKey the tenant column
+	// comes behind the columns. It is not confined: what Insert says of a row has
+	// to hold.
+	Load    string
+	LoadKey bool
 }
 
 // A CopyColumn is one column of a COPY stream.
@@ -49,6 +58,22 @@ func (in *CopyIn) ForceNull(i int) bool { return i < len(in.Columns) && in.Colum
 
 // ForceNotNull reports whether column i is never NULL.
 func (in *CopyIn) ForceNotNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNot }
+
+// setLoad makes Load, if it can be.
+func (in *CopyIn) setLoad(rel *catalog.Relation) {
+	if rel.Kind != 'r' && rel.Kind != 'p' || rel.RowSecurity || in.Format == CopyBinary || len(in.Columns) == 0 {
+		return
+	}
+	var columns []string
+	for _, c := range in.Columns {
+		columns = append(columns, quoteIdent(c.Name))
+		in.LoadKey = in.LoadKey || c.Name == rel.TenantColumn
+	}
+	if in.LoadKey = rel.Class == catalog.Tenanted && !in.LoadKey; in.LoadKey {
+		columns = append(columns, quoteIdent(rel.TenantColumn))
+	}
+	in.Load = "COPY " + quoteName(in.schema, in.table) + " (" + strings.Join(columns, ", ") + ") FROM STDIN"
+}
 
 // Insert is the INSERT of that many rows, whose values are parameters in the
 // order of the stream. It has to be confined before it is sent.
