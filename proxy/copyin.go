@@ -170,22 +170,21 @@ func (s *session) copyRow(c *copyIn, fields [][]byte) error {
 // copyRest inserts the rows that did not fill a batch.
 func (s *session) copyRest(c *copyIn) error {
 	n := len(c.in.Columns)
-	for i := 0; n > 0 && i+n <= len(c.rows); i += n {
-		if err := s.insertRows(c, c.one, c.rows[i:i+n]); err != nil {
-			return err
-		}
+	var err error
+	for i := 0; n > 0 && i+n <= len(c.rows) && err == nil; i += n {
+		err = s.insertRows(c, c.one, c.rows[i:i+n])
 	}
 	c.rows, c.values = c.rows[:0], c.values[:0]
-	return nil
+	return err
 }
 
 // copyBefore has the server look at the rows before one that is refused: what is
 // wrong with them comes first.
 func (s *session) copyBefore(c *copyIn) error {
-	if !s.copyGoesOn() || s.copyRest(c) != nil {
-		return nil
+	if s.copyGoesOn() && s.copyRest(c) == nil {
+		return s.flushGroup()
 	}
-	return s.flushGroup()
+	return nil
 }
 
 // insertRows sends one INSERT.
