@@ -145,7 +145,7 @@ func (s *session) sendParse(p *prepared, r reply) {
 	}
 	if evicted := s.conn.Statements.Add(p.shared); evicted != nil {
 		s.send = appendTarget(s.send, 'C', 'S', evicted.Name)
-		s.push(request{await: awaitClose, reply: replySkip})
+		s.push(request{await: awaitClose, reply: replySkip, evicted: evicted})
 	}
 }
 

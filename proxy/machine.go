@@ -3,6 +3,8 @@ package proxy
 import (
 	"errors"
 	"fmt"
+
+	"tenantgate/pool"
 )
 
 // errServerProtocol is a server that says what the protocol does not allow
@@ -44,25 +46,26 @@ const (
 type request struct {
 	await    await
 	reply    reply
-	prepare  *prepared // awaitParse: what the server has then
-	hidden   int       // awaitDescribe: parameters of ours, the last ones
-	about    *prepared // the statement an error's position refers to
-	text     *sentText // awaitQuery: the same
-	value    string    // awaitTenant: what was set; awaitSetting: the name
-	refusal  error     // awaitRefusal
-	fake     []byte    // replyFake
-	learn    *prepared // awaitDescribe: whose parameters' types are wanted
-	columns  *prepared // awaitDescribe, awaitDescribePortal: whose columns are described
-	reset    bool      // awaitSetting: the parameter was reset last
-	rowsOnly bool      // awaitDescribePortal: NoData is not for the client
-	nth      int       // awaitQuery: so many statements are complete
-	cut      bool      // awaitQuery, awaitSync: more of the client's message follows if it succeeds
-	forgets  bool      // awaitExecute: the server forgets sequences
-	load     *copyLoad // awaitQuery: the COPY that the rows of another go into
-	copied   bool      // awaitExecute: an INSERT of a COPY, whose rows are counted
-	tag      bool      // awaitSync: at success the tag of a COPY goes before ReadyForQuery
-	retry    bool      // of a lookup: the query is sent as it came if this fails
-	upkeep   bool      // the session's own care for its connection: a failure is not the client's
+	prepare  *prepared       // awaitParse: what the server has then
+	hidden   int             // awaitDescribe: parameters of ours, the last ones
+	about    *prepared       // the statement an error's position refers to
+	text     *sentText       // awaitQuery: the same
+	value    string          // awaitTenant: what was set; awaitSetting: the name
+	refusal  error           // awaitRefusal
+	fake     []byte          // replyFake
+	learn    *prepared       // awaitDescribe: whose parameters' types are wanted
+	columns  *prepared       // awaitDescribe, awaitDescribePortal: whose columns are described
+	reset    bool            // awaitSetting: the parameter was reset last
+	rowsOnly bool            // awaitDescribePortal: NoData is not for the client
+	nth      int             // awaitQuery: so many statements are complete
+	cut      bool            // awaitQuery, awaitSync: more of the client's message follows if it succeeds
+	forgets  bool            // awaitExecute: the server forgets sequences
+	evicted  *pool.Statement // awaitClose: it made room for the one before
+	load     *copyLoad       // awaitQuery: the COPY that the rows of another go into
+	copied   bool            // awaitExecute: an INSERT of a COPY, whose rows are counted
+	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
+	retry    bool            // of a lookup: the query is sent as it came if this fails
+	upkeep   bool            // the session's own care for its connection: a failure is not the client's
 }
 
 // keptRequests bounds what a session keeps room for between transactions.

@@ -129,3 +129,28 @@ func TestStatementsSeeColumnsThatWereAdded(t *testing.T) {
 		})
 	}
 }
+
+func TestStatementThatMadeNoRoomIsStillThere(t *testing.T) {
+	g := open(t, clinic.New(t, 1), RLS, func(cfg *Config) {
+		poolOf(1)(cfg)
+		b := cfg.Backends["main"]
+		b.Pool.MaxStatements = 2
+		cfg.Backends["main"] = b
+	})
+	conn := g.tenant("1")
+	for _, sql := range []string{"SELECT 1", "SELECT 2"} {
+		_, err := conn.Prepare(t.Context(), sql, sql, nil)
+		require.NoError(t, err)
+	}
+	for range 3 {
+		_, err := conn.Prepare(t.Context(), "refused", "SELECT nosuch FROM patients", nil)
+		require.Equal(t, "42703", pgError(t, err).Code)
+		for _, name := range []string{"SELECT 1", "SELECT 2"} {
+			require.NoError(t, conn.ExecPrepared(t.Context(), name, nil, nil, nil).Read().Err)
+		}
+	}
+	for _, sql := range []string{"SELECT 3", "SELECT 4"} { // and is made room for, after all
+		_, err := conn.Prepare(t.Context(), sql, sql, nil)
+		require.NoError(t, err)
+	}
+}

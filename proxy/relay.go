@@ -371,6 +371,9 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 // forget undoes what was noted about a request that the server did not carry
 // out.
 func (s *session) forget(r request) {
+	if r.evicted != nil { // Close was passed over with the Parse before it
+		s.conn.Statements.Add(r.evicted)
+	}
 	if r.await != awaitParse || r.prepare == nil {
 		return
 	}
