@@ -42,6 +42,7 @@ type hostile struct {
 	conn     *recorder
 	frontend *pgproto3.Frontend
 	status   byte // of the last ReadyForQuery; 0 when the connection is gone
+	tidy     bool // nothing has been run since it was cleaned
 	opened   func(*hostile)
 }
 
@@ -99,6 +100,7 @@ func (h *hostile) reopen() {
 func (h *hostile) run(protocol string, script []string, args [][]byte, data []string) transcript {
 	h.t.Helper()
 	var tr transcript
+	h.tidy = false
 	for i, message := range script {
 		if h.status == 0 {
 			break

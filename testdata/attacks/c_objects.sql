@@ -30,6 +30,16 @@ COPY (SELECT * FROM every_patient) TO STDOUT;
 --= rls rewrite: shows
 TABLE every_patient;
 
+-- C2. a view of the tables' owner
+--= rls: harmless, policies hold the owner
+--= rewrite: shows
+SELECT * FROM owners_patients;
+
+-- C2. such a view joined to itself
+--= rls: harmless, policies hold the owner
+--= rewrite: tells
+SELECT count(*) FROM owners_patients a JOIN owners_patients b USING (id);
+
 -- C3. a view without the tenant column
 --= rls: harmless, policies hold
 --= rewrite: shows

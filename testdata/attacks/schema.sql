@@ -40,6 +40,8 @@ CREATE TABLE backup AS SELECT name, note FROM members;
 CREATE MATERIALIZED VIEW patient_names AS SELECT name FROM patients;
 CREATE VIEW every_patient AS SELECT id, name FROM patients; -- a superuser's
 CREATE VIEW every_job AS SELECT * FROM jobs;
+CREATE VIEW owners_patients AS SELECT id, name FROM patients;
+ALTER VIEW owners_patients OWNER TO clinic_owner;
 
 -- Functions that change the tenant, run text, read past policies.
 CREATE FUNCTION set_tenant(text) RETURNS text LANGUAGE sql VOLATILE AS $$ SELECT set_config('app.tenant_id', $1, false) $$;
