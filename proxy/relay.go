@@ -417,7 +417,7 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 			changed = true
 		}
 	}
-	if s.backend.rewriting && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") {
+	if s.backend.rewriting && msg.Detail != "" && strings.HasPrefix(msg.Code, "23") && !s.ownKey(msg) {
 		// The key that a constraint names may be another tenant's.
 		msg.Detail = ""
 		changed = true
