@@ -13,7 +13,8 @@ import (
 
 // A Lookup is a simple query that reads one row by a unique key, as the extended
 // protocol has it: with a parameter for each literal. The server then need not
-// parse and plan it for every key.
+// parse and plan it for every key. There is one from the second text of a
+// shape on.
 //
 // It is kept to what answers the same either way: columns of one table,
 // compared with literals. Wherever a constant means more than its value
@@ -76,24 +77,33 @@ func literalValue(text string) (value string, end int) {
 	return "", 0
 }
 
-// findLookup looks whether a text is a Lookup. It returns nil if not.
-func (r *Rewriter) findLookup(req Request, cat *catalog.Snapshot, src *source, stmts []*pg_query.RawStmt) *lookupFinder {
-	if req.Extended || req.Dump || r.config.Observe || len(stmts) != 1 {
-		return nil
+// addLookup makes the Lookup of a simple query if it is one. It is for shapes
+// that come again, for the server has to keep it.
+func (r *Rewriter) addLookup(req Request, cat *catalog.Snapshot, result *Result) {
+	if req.Extended || req.Dump || r.config.Observe || len(result.Statements) != 1 {
+		return
 	}
-	f := &lookupFinder{src: src, types: make(map[int]uint32)}
-	if !f.selectStmt(stmts[0].Stmt.GetSelectStmt()) || !f.unique(cat) {
-		return nil
+	s := &result.Statements[0]
+	if s.Kind != KindQuery || s.Params > 0 || s.Temporary || s.Hold != 0 || s.Sequences.Draws {
+		return
 	}
-	return f
+	tokens, err := lex(req.SQL)
+	if err != nil {
+		return
+	}
+	stmts, err := parse(req.SQL)
+	if err != nil || len(stmts) != 1 {
+		return
+	}
+	f := &lookupFinder{src: newSource(req.SQL, tokens), types: make(map[int]uint32)}
+	if f.selectStmt(stmts[0].Stmt.GetSelectStmt()) && f.unique(cat) {
+		s.Lookup = r.lookup(f, cat)
+	}
 }
 
-// lookup makes the Lookup that was found in the text of a statement.
-func (r *Rewriter) lookup(f *lookupFinder, s *Statement, cat *catalog.Snapshot) *Lookup {
+// lookup makes the Lookup that was found in a text, or returns nil.
+func (r *Rewriter) lookup(f *lookupFinder, cat *catalog.Snapshot) *Lookup {
 	src := f.src
-	if s.Kind != KindQuery || s.Params > 0 || s.Temporary || s.Hold != 0 || s.Sequences.Draws {
-		return nil
-	}
 	l := &Lookup{Memo: new(atomic.Value)}
 	var sql strings.Builder
 	at := 0

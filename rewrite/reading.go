@@ -133,6 +133,7 @@ func (r *Rewriter) compare(req Request, cat *catalog.Snapshot, s *shaper, known 
 	if err == nil {
 		needs, ok := result.anchor(s.starts, s.ends)
 		if ok && slices.Equal(needs, known.needs) && result.templated() && result.same(known.result) {
+			r.addLookup(req, cat, result)
 			r.cache.put(string(s.key), reading{about: aboutAll, result: result.detached(), needs: needs})
 			return result, nil
 		}

@@ -174,7 +174,6 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 	if c != nil {
 		c.free = freeLiterals(stmts, src)
 	}
-	found := r.findLookup(req, cat, src, stmts) // before the tree is edited
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
 	var part statementText
 	for _, raw := range stmts {
@@ -192,9 +191,6 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 			}
 		}
 		result.Statements = append(result.Statements, s)
-	}
-	if found != nil {
-		result.Statements[0].Lookup = r.lookup(found, &result.Statements[0], cat)
 	}
 	if c != nil {
 		c.read, c.all = src.seen, src.readAny

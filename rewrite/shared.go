@@ -88,17 +88,5 @@ func (r *Result) detached() *Result { return r.of("", nil, nil) }
 
 // same reports whether two results are those of one shape.
 func (r *Result) same(other *Result) bool {
-	return reflect.DeepEqual(r.detached().unused(), other.detached().unused())
-}
-
-// unused is the Result as it was made.
-func (r *Result) unused() *Result {
-	for i := range r.Statements {
-		if l := r.Statements[i].Lookup; l != nil {
-			made := *l
-			made.Memo = nil
-			r.Statements[i].Lookup = &made
-		}
-	}
-	return r
+	return reflect.DeepEqual(r.detached(), other.detached())
 }
