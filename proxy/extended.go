@@ -157,11 +157,12 @@ func (s *session) ensure(p *prepared) {
 }
 
 // ensureColumns makes sure that a statement whose columns the client knows has
-// them still, where another server connection prepares it after definitions
-// have changed: the server that prepared it first would refuse it.
+// them still, where another server connection prepares it: definitions may have
+// changed, and the server that prepared it first would refuse it. Changes that
+// nobody has noticed are not looked for between Parse and Bind of an unnamed one.
 func (s *session) ensureColumns(p *prepared) error {
 	version := s.backend.definitionsVersion()
-	if p.columns == "" || p.version == version || s.status == 'E' || s.has(p) {
+	if p.columns == "" || p.unnamed && p.version == version || s.status == 'E' || s.has(p) {
 		return nil
 	}
 	s.sendParse(p, replySkip)
@@ -175,10 +176,24 @@ func (s *session) ensureColumns(p *prepared) error {
 		return errSkipped
 	}
 	if p.changed {
+		s.dropStatement(p)
 		return errPlanChanged
 	}
 	p.version = version
 	return nil
+}
+
+// dropStatement takes a statement that has other columns than before from the
+// server connection, for others know those before, too.
+func (s *session) dropStatement(p *prepared) {
+	if p.unnamed {
+		s.conn.Unnamed = nil
+		return
+	}
+	s.send = appendTarget(s.send, 'C', 'S', p.serverName())
+	s.push(request{await: awaitClose, reply: replySkip})
+	s.conn.Statements.Remove(p.shared)
+	s.backend.statements.retire(p.shared)
 }
 
 // noteColumns holds the description of a statement's columns against what the

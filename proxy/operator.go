@@ -35,8 +35,8 @@ func (g *greeting) operatorBackend(identity *auth.Identity) (*backend, error) {
 		}
 		config = backend.Pool
 		config.Server = config.Server.Copy()
-		config.PerGroup, config.MinIdle = 0, 0 // of tenants
 	}
+	config.PerGroup, config.MinIdle = 0, 0 // of tenants
 	if name := g.params["database"]; name != "" {
 		config.Server.Database = name
 	}

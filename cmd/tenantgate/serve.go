@@ -20,6 +20,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"tenantgate/auth"
+	"tenantgate/pool"
 	"tenantgate/proxy"
 )
 
@@ -171,12 +172,24 @@ func newServer(cfg *Config, log zerolog.Logger, examine func(context.Context, pr
 		Observe:    cfg.Tenancy.Observe,
 		TempTables: cfg.Tenancy.TempTables,
 		MaxClients: cfg.Clients,
+		Operators:  operatorsPool(backends),
 		RequireTLS: cfg.TLS.Mode == TLSRequire || cfg.TLS.Mode == TLSVerifyFull,
 		Log:        log,
 		Version:    versionOf(version, build).Version,
 		Shown:      cfg.shown(),
 		Examine:    examine,
 	})
+}
+
+// operatorsPool is the pattern for the pools of operators with a URL of their
+// own: that of the backend of those who name none.
+func operatorsPool(backends map[string]proxy.BackendConfig) pool.Config {
+	if len(backends) == 1 {
+		for _, b := range backends {
+			return b.Pool
+		}
+	}
+	return backends[mainBackend].Pool
 }
 
 // server returns the TLS configuration towards clients; nil is none.
