@@ -1,8 +1,12 @@
 package main
 
 import (
+	"fmt"
+	"maps"
 	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,11 +17,10 @@ import (
 type difference struct {
 	program, target, step string // patterns
 	reason                string
-	used                  bool
 }
 
 // differences are those that are documented.
-type differences []*difference
+type differences []difference
 
 // readDifferences reads lines of program | target | step | reason.
 func readDifferences(t *testing.T, file string) differences {
@@ -34,54 +37,74 @@ func readDifferences(t *testing.T, file string) differences {
 			fields[i] = strings.TrimSpace(fields[i])
 			require.NotEmpty(t, fields[i], line)
 		}
-		all = append(all, &difference{program: fields[0], target: fields[1], step: fields[2], reason: fields[3]})
+		all = append(all, difference{program: fields[0], target: fields[1], step: fields[2], reason: fields[3]})
 	}
 	return all
 }
 
-// compare requires that what worked without the proxy works through it, unless
-// a documented difference says why not.
-func (d differences) compare(t *testing.T, program, target string, direct, got clientResults) {
-	for step, why := range direct {
+// compare says what is wrong with a program's steps through the proxy: each
+// must do what it does without it, unless a difference says why not, and each
+// difference for the program and the target must be one. known are those.
+func (d differences) compare(program, target string, direct, got clientResults) (wrong, known []string) {
+	used := make([]bool, len(d))
+	for _, step := range slices.Sorted(maps.Keys(direct.with(got))) {
 		through, ran := got[step]
-		if why != "" || ran && through == "" {
+		switch without, ranWithout := direct[step]; {
+		case !ran:
+			wrong = append(wrong, step+": has not been run")
+			continue
+		case through.passed, through.skipped && !without.skipped:
+			continue
+		case ranWithout && !without.passed:
+			continue // which is told where it was run
+		}
+		i := slices.IndexFunc(d, func(one difference) bool { return one.of(program, target) && matches(one.step, step) })
+		if i < 0 {
+			wrong = append(wrong, step+": "+through.why)
 			continue
 		}
-		if !ran {
-			continue // not for this login; a program that ended early has said so
-		}
-		known := d.find(program, target, step)
-		if known == nil {
-			t.Errorf("%s: %s", step, through)
-			continue
-		}
-		known.used = true
-		t.Logf("differs as documented: %s: %s (%s)", step, known.reason, through)
+		used[i] = true
+		known = append(known, fmt.Sprintf("%s: %s (%s)", step, d[i].reason, through.why))
 	}
-	for step, why := range got {
-		if _, ran := direct[step]; !ran && why != "" {
-			t.Errorf("%s: %s", step, why)
+	for i, one := range d {
+		if one.of(program, target) && !used[i] {
+			wrong = append(wrong, fmt.Sprintf("no longer a difference: %s | %s | %s", one.program, one.target, one.step))
 		}
 	}
+	return wrong, known
 }
 
-func (d differences) find(program, target, step string) *difference {
-	for _, one := range d {
-		matched := true
-		for pattern, value := range map[string]string{one.program: program, one.target: target, one.step: step} {
-			ok, err := path.Match(pattern, value)
-			matched = matched && ok && err == nil
-		}
-		if matched {
-			return one
-		}
-	}
-	return nil
+// of reports whether a difference is one of a program for a target.
+func (one *difference) of(program, target string) bool {
+	return matches(one.program, program) && matches(one.target, target)
 }
 
-// requireUsed fails for differences that are there no more.
-func (d differences) requireUsed(t *testing.T) {
-	for _, one := range d {
-		require.True(t, one.used, "no longer a difference: %s | %s | %s", one.program, one.target, one.step)
+func matches(pattern, value string) bool {
+	ok, err := path.Match(pattern, value)
+	return ok && err == nil
+}
+
+func TestDifferencesAreHeldAgainstWhatPrograms(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "differences.txt")
+	require.NoError(t, os.WriteFile(file, []byte("# what differs\npsql | tenant* | \\\\d?+ | sizes\npsql | tenant*pool of 1 | locks | there is one\n"), 0o600))
+	list := readDifferences(t, file)
+	passed, failed, skipped := clientResult{passed: true}, clientResult{why: "failed: no"}, clientResult{skipped: true}
+	direct := clientResults{`\dt+`: passed, "locks": passed, "makes": passed}
+	for _, tc := range []struct {
+		target string
+		got    clientResults
+		wrong  []string
+	}{
+		{"tenant, pool of 2", clientResults{`\dt+`: failed, "locks": passed, "makes": skipped}, nil},
+		{"tenant, pool of 1", clientResults{`\dt+`: failed, "locks": failed, "makes": skipped}, nil},
+		{"operator", clientResults{`\dt+`: passed, "locks": passed, "makes": passed}, nil},
+		{"operator", clientResults{`\dt+`: passed, "locks": failed, "makes": passed}, []string{"locks: failed: no"}},
+		{"tenant, pool of 2", clientResults{`\dt+`: failed, "locks": failed, "makes": passed}, []string{"locks: failed: no"}},
+		{"tenant, pool of 2", clientResults{`\dt+`: failed, "makes": passed}, []string{"locks: has not been run"}},
+		{"tenant, pool of 2", clientResults{`\dt+`: failed, "locks": passed, "makes": passed, "more": failed}, []string{"more: failed: no"}},
+		{"tenant, pool of 2", clientResults{`\dt+`: passed, "locks": passed, "makes": passed}, []string{`no longer a difference: psql | tenant* | \\d?+`}},
+	} {
+		wrong, _ := list.compare("psql", tc.target, direct, tc.got)
+		require.Equal(t, tc.wrong, wrong, "%s: %v", tc.target, tc.got)
 	}
 }

@@ -5,7 +5,7 @@ step 'one statement' prints 1 q -c 'SELECT 1'
 step 'several -c of several statements' prints $'1\n2\n3' q -c 'SELECT 1' -c 'SELECT 2; SELECT 3'
 # All meta-commands in one session; \warn tells whose the errors behind it are.
 commands=(d d+ 'd items' 'd+ items' dt dt+ di dv dm ds df dT dD dn dn+ du dg dx db dp ddp dL dC dO do dE dF dFd dFp dFt dAc dAf
-	dRp dRs des deu dew dX dP l conninfo encoding z)
+	dRp dRs des deu dew dX dP dP+ di+ dm+ dv+ ds+ l l+ conninfo encoding z)
 for command in "${commands[@]}"; do
 	printf '\\warn == %s\n\\%s\n' "$command" "$command"
 done | psql -X -q >/dev/null 2>errors
