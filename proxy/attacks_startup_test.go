@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -119,7 +118,7 @@ func knock(t *testing.T, url string, packet []byte) (conn *pgconn.PgConn, code, 
 	conn, err = pgconn.ConnectConfig(t.Context(), config)
 	if err != nil {
 		var refusal *pgconn.PgError
-		require.True(t, errors.As(err, &refusal), err)
+		require.ErrorAs(t, err, &refusal)
 		rule, _ = strings.CutPrefix(refusal.Detail, "Rule: ")
 		return nil, refusal.Code, strings.TrimSuffix(rule, ".")
 	}

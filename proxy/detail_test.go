@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -54,7 +53,7 @@ func detailOf(t *testing.T, conn *pgconn.PgConn, sql string) string {
 	t.Helper()
 	_, err := conn.Exec(t.Context(), sql).ReadAll()
 	var pg *pgconn.PgError
-	require.True(t, errors.As(err, &pg), "%s: %v", sql, err)
+	require.ErrorAs(t, err, &pg, sql)
 	require.Equal(t, "23", pg.Code[:2], "%s: %v", sql, err)
 	return pg.Detail
 }
