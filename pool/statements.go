@@ -15,12 +15,15 @@ type Statement struct {
 	ParamOIDs []uint32
 }
 
+// StatementPrefix begins the names of Statements.
+const StatementPrefix = "tg_"
+
 var lastStatement atomic.Uint64
 
 // NewStatement gives a statement a name that no other has in this process.
 func NewStatement(sql string, paramOIDs []uint32) *Statement {
 	return &Statement{
-		Name:      "tg_" + strconv.FormatUint(lastStatement.Add(1), 36),
+		Name:      StatementPrefix + strconv.FormatUint(lastStatement.Add(1), 36),
 		SQL:       sql,
 		ParamOIDs: paramOIDs,
 	}

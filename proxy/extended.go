@@ -17,6 +17,7 @@ import (
 type prepared struct {
 	name      string // the client's
 	unnamed   bool
+	there     bool // operator: SQL may have prepared it, on the leased server connection, under the client's name
 	lookup    bool // no client's
 	parsed    bool // a server has accepted it
 	statement *rewrite.Statement
@@ -36,7 +37,7 @@ var emptyStatement = &rewrite.Statement{Kind: rewrite.KindShow} // no text, need
 
 // original maps a character position in the text sent to the client's.
 func (p *prepared) original(position int) int {
-	if p.statement == emptyStatement {
+	if p.statement == emptyStatement || p.there {
 		return position
 	}
 	return p.statement.Text.OriginalFor(position, p.values)
@@ -44,8 +45,11 @@ func (p *prepared) original(position int) int {
 
 // serverName is the statement's name on server connections.
 func (p *prepared) serverName() string {
-	if p.unnamed {
+	switch {
+	case p.unnamed:
 		return ""
+	case p.there:
+		return p.name
 	}
 	return p.shared.Name
 }
@@ -223,7 +227,7 @@ func columnsOf(typ byte, body []byte) string {
 
 // has reports whether the leased server connection has p.
 func (s *session) has(p *prepared) bool {
-	return p.unnamed && s.conn.Unnamed == p.shared || !p.unnamed && s.conn.Statements.Has(p.shared)
+	return p.there || p.unnamed && s.conn.Unnamed == p.shared || !p.unnamed && s.conn.Statements.Has(p.shared)
 }
 
 // errSkipped tells that the group has failed meanwhile, and the client knows.
@@ -235,6 +239,8 @@ func (s *session) lookup(ctx context.Context, name string) (*prepared, error) {
 	switch {
 	case p == nil && name == "":
 		return nil, newError("26000", "unnamed prepared statement does not exist", "")
+	case p == nil && s.mayBeThere(name):
+		p = &prepared{name: name, there: true, statement: thereStatement}
 	case p == nil:
 		return nil, newError("26000", fmt.Sprintf("prepared statement %q does not exist", name), "")
 	}
@@ -434,6 +440,12 @@ func (s *session) close(_ context.Context, body []byte) error {
 		delete(s.portals, name)
 		s.send = appendTarget(s.send, 'C', 'P', name)
 		s.push(request{await: awaitClose})
+		return nil
+	}
+	if what == 'S' && s.statements[name] == nil && s.mayBeThere(name) {
+		s.send = appendTarget(s.send, 'C', 'S', name)
+		s.push(request{await: awaitClose})
+		s.held.unsettled = true
 		return nil
 	}
 	if what == 'S' {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -112,6 +113,16 @@ func (s *session) deallocatedThere(st *rewrite.Statement) bool {
 		return s.conn != nil
 	}
 	return s.statements[st.Name] == nil
+}
+
+// thereStatement is one of which nobody knows what it does.
+var thereStatement = &rewrite.Statement{Kind: rewrite.KindQuery, Unsure: true}
+
+// mayBeThere reports whether SQL may have prepared a statement of that name in
+// the session, which keeps its server connection then. The proxy's own names
+// are those of other sessions' statements.
+func (s *session) mayBeThere(name string) bool {
+	return s.operator && s.conn != nil && name != "" && !strings.HasPrefix(name, pool.StatementPrefix) && !strings.HasPrefix(name, "tenantgate_")
 }
 
 // executed is the client's statement of the protocol that an EXECUTE of SQL

@@ -177,6 +177,11 @@ func TestOperatorsPreparedStatementsLiveAcrossServerConnections(t *testing.T) {
 	require.Equal(t, "26000", pgtest.Simple(t, a, "EXECUTE s (1)")[0].Code)
 	require.Equal(t, []string{"3"}, run(b, "s", "1"))
 
+	pgtest.Must(t, a, "BEGIN") // a name of the proxy's is nobody's own
+	name := pgtest.Must(t, a, "SELECT name FROM pg_prepared_statements WHERE name LIKE 'tg\\_%' LIMIT 1")[0][0]
+	require.Equal(t, "26000", sqlState(t, a.ExecPrepared(t.Context(), name, [][]byte{nil}, nil, nil).Read().Err))
+	pgtest.Must(t, a, "ROLLBACK")
+
 	pgtest.Must(t, a, "CREATE TABLE wide (a int)")
 	prepared(b, "w", "SELECT * FROM wide WHERE $1 = ''")
 	require.Empty(t, run(b, "w", ""))
