@@ -32,7 +32,7 @@ func TestIdleConnsAreAskedWhetherTheyAreThere(t *testing.T) {
 		if len(p.idle) != 2 { // being asked
 			return false
 		}
-		require.Equal(t, inOrder, []uint32{p.idle[0].PID, p.idle[1].PID}, "the order of their last use")
+		require.Equal(t, []uint32{p.idle[0].PID, p.idle[1].PID}, inOrder, "the order of their last use")
 		return true
 	}, 20*time.Second, time.Millisecond)
 	c := acquire(t, p, "a")
