@@ -10,6 +10,7 @@ ORACLE_STATEMENTS ?= 100000
 ORACLE_SEED       ?= $(shell date +%s)
 COPY_MIB  ?= 1024
 CLIENTS   ?= all
+FAULTS    ?= 10
 IMAGE     ?= tenantgate:$(VERSION)
 
 # The parser and the race detector are C.
@@ -36,8 +37,13 @@ oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tena
 		go test -timeout 9h -count 1 -v -run TestGeneratedStatementsAnswerAsForTheTenantAlone ./proxy
 
 .PHONY: copy
-copy: postgresql ## COPY of COPY_MIB through the proxy, both ways, with the memory it took
-	COPY_MIB=$(COPY_MIB) go test -timeout 1h -count 1 -v -run TestCopyStreamsThroughLittleMemory ./cmd/tenantgate
+copy: postgresql ## COPY of COPY_MIB through the proxy, both ways, and a slow reader's result, with the memory they took
+	COPY_MIB=$(COPY_MIB) go test -timeout 1h -count 1 -v -run 'TestCopyStreamsThroughLittleMemory|TestSlowReaderTakesLittleMemory' ./cmd/tenantgate
+
+.PHONY: faults
+faults: postgresql ## servers killed and restarted, networks that stall: FAULTS times as long as in make test
+	FAULTS=$(FAULTS) go test -race -timeout 2h -count 1 -v \
+		-run 'ServerProcess|Restarted|ServerIsGone|HostThat|Network|Stalled|WithoutConnections|FileDescriptors|Storm|AskedWhether' ./pool ./proxy ./cmd/tenantgate
 
 .PHONY: clients
 clients: postgresql ## client libraries of other languages, with and without the proxy; CLIENTS=psycopg,jdbc runs these alone

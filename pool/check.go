@@ -31,6 +31,16 @@ func (p *Pool) checkIdle(now time.Time) {
 	p.idle = kept
 }
 
+// Suspect has all idle connections asked at once, for the way to the server has
+// been found lost for another one. Until they answer they are not lent.
+func (p *Pool) Suspect() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.closed {
+		p.checkIdle(time.Now().Add(p.cfg.Silence))
+	}
+}
+
 // check asks for one, which is among those being checked, and puts it back where
 // it was.
 func (p *Pool) check(c *Conn) {

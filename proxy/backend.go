@@ -8,6 +8,7 @@ import (
 	"maps"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -41,6 +42,7 @@ type backend struct {
 	rewriter       *rewrite.Rewriter
 	pool           *pool.Pool
 	catalog        *catalog.Catalog
+	catalogWait    time.Duration // of a statement, for the catalog to be read again; then the old one has to do
 	querier        *pool.Querier
 	listener       *listener
 	senders        senders
@@ -71,6 +73,8 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 		querier:   pool.NewQuerier(cfg.Pool.Server),
 		cancels:   make(chan struct{}, maxCancels),
 		senders:   newSenders(),
+
+		catalogWait: catalogTimeout,
 	}
 	b.listener = newListener(cfg.Pool.Server, s.log.With().Str("backend", b.name).Str("database", b.database).Logger())
 	if b.confining {
@@ -154,7 +158,7 @@ func (b *backend) renewCatalog(ctx context.Context) error {
 	if !b.outdated.Load() || !b.outdated.Swap(false) {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.catalogWait)
 	defer cancel()
 	err := b.catalog.Refresh(ctx)
 	if err != nil {
@@ -166,7 +170,7 @@ func (b *backend) renewCatalog(ctx context.Context) error {
 // refreshCatalog reads the catalog again, unless that was done just now. It
 // reports whether anything has changed.
 func (b *backend) refreshCatalog(ctx context.Context) (changed bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, catalogTimeout)
+	ctx, cancel := context.WithTimeout(ctx, b.catalogWait)
 	defer cancel()
 	return b.catalog.RefreshOlderThan(ctx, staleCatalog)
 }

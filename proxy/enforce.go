@@ -65,7 +65,7 @@ const (
 
 	// staleCatalog is the age at which the catalog is read again before a name
 	// that it does not have is refused, and catalogTimeout how long a statement
-	// waits for that: then the old one has to do.
+	// waits for that.
 	staleCatalog   = 250 * time.Millisecond
 	catalogTimeout = 30 * time.Second
 )

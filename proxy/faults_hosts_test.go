@@ -44,6 +44,8 @@ func TestStatementsGoToTheNextHostWhenAServerIsGone(t *testing.T) {
 
 	require.NoError(t, first.Server.Kill())
 	require.Equal(t, "08006", ended(simple(conn, "INSERT INTO done (mark) VALUES ('undone')")))
+	require.Equal(t, "25P02", ended(simple(conn, "EXECUTE put")))
+	pgtest.Must(t, conn, "ROLLBACK")
 	for range 3 {
 		pgtest.Must(t, conn, "EXECUTE put")
 		pgtest.Must(t, idle, "INSERT INTO done (mark) VALUES ('idle')")

@@ -105,3 +105,27 @@ func TestCopyOnAStalledNetworkEndsWithItsClient(t *testing.T) {
 	network.Resume()
 	require.Equal(t, "0", pgtest.Must(t, g.tenant("1"), "SELECT count(*) FROM log_lines WHERE level = 'stalled'")[0][0])
 }
+
+func TestStatementsDoNotWaitForeverForACatalogBehindAStalledNetwork(t *testing.T) {
+	nothingLeaks(t)
+	c := clinic.New(t, 1)
+	g, network := behind(t, c, auth.Limits{}, 2*time.Second, time.Minute)
+	conn, other := g.tenant("1"), g.tenant("1")
+	pgtest.Must(t, conn, "SELECT count(*) FROM patients")
+	b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
+	require.NoError(t, err)
+	require.Equal(t, 30*time.Second, b.catalogWait)
+	b.catalogWait = time.Second
+	network.Stall()
+	failed := []<-chan error{inBackground(conn, "SELECT * FROM nosuch"), inBackground(other, "SELECT * FROM neither")}
+	for _, err := range failed { // by what was known before
+		require.Equal(t, "42P01", ended(<-err))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, g.server.Ready(ctx), context.DeadlineExceeded)
+	network.Resume()
+	eventually(t, func() bool { return g.server.Ready(t.Context()) == nil }, "the catalog is not read any more")
+	require.Equal(t, "42P01", ended(simple(conn, "SELECT * FROM nosuch")))
+	pgtest.Must(t, conn, "SELECT count(*) FROM patients")
+}

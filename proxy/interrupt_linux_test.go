@@ -65,12 +65,12 @@ func startTerminal(t *testing.T, bin, url string) *terminal {
 
 // read keeps what is shown, of which long results are cut.
 func (s *terminal) read() {
-	buf := make([]byte, 64<<10)
+	buf := make([]byte, 4<<10)
 	for {
 		n, err := s.keyboard.Read(buf)
 		s.mu.Lock()
-		if s.screen.Len() > 1<<20 {
-			tail := s.screen.String()[1<<19:]
+		if s.screen.Len() > 64<<10 {
+			tail := s.screen.String()[60<<10:]
 			s.screen.Reset()
 			s.screen.WriteString(tail)
 		}

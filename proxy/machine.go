@@ -39,6 +39,7 @@ const (
 	awaitFunction                    // FunctionCallResponse, then ReadyForQuery
 	awaitMarks                       // one row: which changes of channels are left
 	awaitRefusal                     // an error, in whose place goes the refusal
+	awaitFailure                     // an error, which aborts the transaction block
 	awaitNothing                     // replyFake: what to say is at hand
 )
 
@@ -149,7 +150,7 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return m.duringExecute(typ)
 	case awaitFunction:
 		return typ == 'Z', m.expect(typ, "VZ")
-	case awaitRefusal, awaitNothing:
+	case awaitRefusal, awaitFailure, awaitNothing:
 		return false, fmt.Errorf("%w: message %q in place of an error", errServerProtocol, typ)
 	default:
 		return false, fmt.Errorf("%w: request of unknown kind %d", errServerProtocol, m.head().await)

@@ -205,6 +205,9 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 		return drop, fmt.Errorf("%w: ReadyForQuery without a status", errServerProtocol)
 	}
 	s.status = body[0]
+	if !req.upkeep {
+		s.block, s.beginning = s.status != 'I', false
+	}
 	if req.reply != replyForward || req.cut && !s.erred || s.again != "" {
 		return drop, nil
 	}
@@ -343,7 +346,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		s.forget(r)
 	}
 	switch {
-	case s.again != "":
+	case s.again != "", failed.await == awaitFailure:
 		return drop, nil, nil
 	case failed.await == awaitHolding && s.operator: // its role may not look
 		s.held.reasons, s.held.dirty = pinUnknown, true

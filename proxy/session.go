@@ -77,6 +77,8 @@ type session struct {
 	drawing     bool                  // this transaction's server connection has been told to forget sequences
 	drawn       bool                  // and it has
 	confined    bool                  // this transaction's server connection carries the tenant
+	block       bool                  // in a transaction block that nothing which was sent ends
+	beginning   bool                  // the last statement that was sent is BEGIN
 	held        holding               // what the server connection has of the session
 	defined     bool                  // operator: this transaction may have changed definitions
 	deallocated bool                  // operator: and its server connection has none of the proxy's statements
@@ -269,6 +271,9 @@ func (s *session) lease(ctx context.Context) error {
 		s.backend.senders.note(c.PID, s.id)
 	}
 	s.settle()
+	if s.status == 'E' {
+		s.failBlock()
+	}
 	return nil
 }
 
@@ -368,49 +373,6 @@ func (s *session) beginExchange() (nested bool) {
 	s.handover.Lock()   // a cancel request under way is for the client's statement
 	s.handover.Unlock() //nolint:staticcheck // nothing to do but wait
 	s.begin(caring)
-	return false
-}
-
-// lost gives up a server connection that failed and tells the client, which
-// stays: its transaction is over.
-func (s *session) lost(cause error) error {
-	s.log.Warn().Err(cause).Uint32("server_pid", s.conn.PID).Msg("server connection lost")
-	s.destroy()
-	synced := s.outstandingReady()
-	told := s.erred
-	asked := slices.ContainsFunc(s.outstanding, func(r request) bool { return !r.upkeep })
-	s.outstanding = s.outstanding[:0]
-	s.erred, s.copying, s.copyingIn = false, false, false
-	s.status = 'I'
-	if s.partial > 0 {
-		return errGone // in mid-message: nothing can be said any more
-	}
-	if !asked {
-		return nil // the client has all it waits for
-	}
-	if !told {
-		var fatal *Error
-		if !errors.As(cause, &fatal) {
-			fatal = errServerLost
-		}
-		s.emitError("ERROR", fatal)
-	}
-	if synced {
-		s.out = appendReady(s.out, s.status)
-		s.skipping = false
-	} else {
-		s.skipping = true
-	}
-	return s.flush()
-}
-
-// outstandingReady reports whether a ReadyForQuery was due.
-func (s *session) outstandingReady() bool {
-	for i := range s.outstanding {
-		if k := s.outstanding[i].await; k == awaitSync && s.outstanding[i].reply == replyForward || k == awaitQuery || k == awaitFunction {
-			return true
-		}
-	}
 	return false
 }
 

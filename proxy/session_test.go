@@ -325,7 +325,8 @@ func TestServerConnectionThatDiesIsReportedAndTheSessionGoesOn(t *testing.T) {
 	pid := pgtest.Must(t, conn, "SELECT pg_backend_pid()")[0][0]
 	require.NoError(t, c.Server.Exec(t.Context(), "postgres", fmt.Sprintf("SELECT pg_terminate_backend(%s, 5000)", pid)))
 	require.Equal(t, "57P01", pgtest.Simple(t, conn, "SELECT 1")[0].Code)
-	require.EqualValues(t, 'I', conn.TxStatus())
+	require.EqualValues(t, 'E', conn.TxStatus())
+	require.Equal(t, "ROLLBACK", pgtest.Simple(t, conn, "COMMIT")[0].Tag)
 	pgtest.Must(t, conn, "SELECT count(*) FROM patients")
 }
 

@@ -82,6 +82,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 		return s.refuseSimple(err)
 	}
 	s.counts.statements.Add(int64(len(result.Statements)))
+	if answered, err := s.afterLoss(result.Statements, sql); answered {
+		return err
+	}
 	for i := range result.Statements {
 		st := &result.Statements[i]
 		if !translated(st) {
@@ -207,9 +210,12 @@ func (s *session) noteEffect(st *rewrite.Statement) {
 	if st.Hold&rewrite.HoldNotifies != 0 {
 		s.backend.senders.note(s.conn.PID, s.id)
 	}
+	s.block = s.block || s.beginning // BEGIN alone begins no block if it fails
 	switch st.Kind {
+	case rewrite.KindBegin:
+		s.beginning = true
 	case rewrite.KindCommit, rewrite.KindRollback:
-		s.confined = false
+		s.confined, s.block, s.beginning = false, false, false
 	case rewrite.KindSet, rewrite.KindReset:
 		s.noteSetting(st)
 	default: // nothing that outlives the statement

@@ -216,6 +216,7 @@ func (s *session) examine(now time.Time) (cancel bool) {
 			}
 		case s.conn != nil && s.conn.Unreachable():
 			t.overdue, t.stopping = errServerLost, now
+			s.backend.pool.Suspect()
 			s.cutServer()
 		case t.statement > 0 && taken >= t.statement:
 			t.overdue, cancel = statementTimeout(t.statement), true

@@ -57,10 +57,10 @@ func (c *clock) stop(to *counts, status byte) {
 // resting is the state of a session that reads from its client.
 func (s *session) resting() state {
 	switch {
-	case s.between():
-		return stateIdle
 	case s.status != 'I' && s.idle() && !s.skipping:
 		return stateTransaction
+	case s.between():
+		return stateIdle
 	default:
 		return stateActive
 	}

@@ -84,8 +84,12 @@ func (r *report) goals() []goal {
 	}
 	for _, enforce := range []string{"rls", "rewrite"} {
 		add(goal{
-			what: fmt.Sprintf("memory for each idle client, `%s`", enforce), against: "", most: 25, unit: "KiB",
+			what: fmt.Sprintf("memory for each of %d idle clients, `%s`", idleClients, enforce), against: "", most: 25, unit: "KiB",
 			measured: median(r.results["idle clients"][enforce], rate) / 1024,
+		})
+		add(goal{
+			what: fmt.Sprintf("memory of the proxy while 1 GiB is read slowly, `%s`", enforce), against: "", most: 64, unit: "MiB",
+			measured: median(r.results["slow reader"][enforce], rate) / (1 << 20),
 		})
 	}
 	return list

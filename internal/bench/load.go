@@ -129,35 +129,72 @@ func (w crowd) run(ctx context.Context, b *bench, c *contender) (sample, error) 
 // comes, and looks at message heads alone.
 func reading(sql string) func(context.Context, *bench, *contender) (sample, error) {
 	return func(ctx context.Context, _ *bench, c *contender) (sample, error) {
-		conn, err := c.connect(ctx, 1)
+		n, took, err := c.readAll(ctx, sql, func(conn net.Conn) io.Reader { return conn })
 		if err != nil {
 			return sample{}, err
 		}
-		hijacked, err := conn.Hijack()
-		if err != nil {
+		return sample{transactions: 1, rate: float64(n) / 1e6 / took.Seconds()}, nil
+	}
+}
+
+// readAll runs a statement with a large answer and reads that in some way.
+func (c *contender) readAll(ctx context.Context, sql string, way func(net.Conn) io.Reader) (total int, took time.Duration, err error) {
+	conn, err := c.connect(ctx, 1)
+	if err != nil {
+		return 0, 0, err
+	}
+	hijacked, err := conn.Hijack()
+	if err != nil {
+		return 0, 0, err
+	}
+	defer hijacked.Conn.Close()
+	query := append([]byte{'Q', 0, 0, 0, 0}, sql...)
+	query = append(query, 0)
+	binary.BigEndian.PutUint32(query[1:], uint32(len(query)-1))
+	began := time.Now()
+	if _, err := hijacked.Conn.Write(query); err != nil {
+		return 0, 0, err
+	}
+	total, err = readAnswer(way(hijacked.Conn))
+	if err == nil && total < 50e6 {
+		err = fmt.Errorf("an answer of %d bytes", total)
+	}
+	return total, time.Since(began), err
+}
+
+// slowly reads in small pieces, and twenty times in a GiB not at all for a while.
+type slowly struct {
+	from  io.Reader
+	total int
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	const each = 50 << 20
+	before := s.total / each
+	n, err := s.from.Read(p[:min(len(p), 8<<10)])
+	if s.total += n; s.total/each > before {
+		time.Sleep(200 * time.Millisecond)
+	}
+	return n, err
+}
+
+// slowReader measures the most memory that a proxy has while a client reads a
+// large result slowly.
+func slowReader(sql string) func(context.Context, *bench, *contender) (sample, error) {
+	return func(ctx context.Context, _ *bench, c *contender) (sample, error) {
+		if err := c.process.forgetMost(); err != nil {
 			return sample{}, err
 		}
-		defer hijacked.Conn.Close()
-		query := append([]byte{'Q', 0, 0, 0, 0}, sql...)
-		query = append(query, 0)
-		binary.BigEndian.PutUint32(query[1:], uint32(len(query)-1))
-		began := time.Now()
-		if _, err := hijacked.Conn.Write(query); err != nil {
+		if _, _, err := c.readAll(ctx, sql, func(conn net.Conn) io.Reader { return &slowly{from: conn} }); err != nil {
 			return sample{}, err
 		}
-		n, err := readAnswer(hijacked.Conn)
-		if err != nil {
-			return sample{}, err
-		}
-		if n < 50e6 {
-			return sample{}, fmt.Errorf("an answer of %d bytes", n)
-		}
-		return sample{transactions: 1, rate: float64(n) / 1e6 / time.Since(began).Seconds()}, nil
+		most, err := c.process.mostMemory()
+		return sample{rate: float64(most)}, err
 	}
 }
 
 // readAnswer reads up to ReadyForQuery and returns how many bytes there were.
-func readAnswer(conn net.Conn) (total int, err error) {
+func readAnswer(conn io.Reader) (total int, err error) {
 	buf := make([]byte, 256<<10)
 	start, end, skip := 0, 0, 0 // unread bytes; of a message, still to come
 	for {
@@ -226,7 +263,7 @@ func (b *blocks) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-const idleClients = 1000
+const idleClients = 10_000
 
 // idle measures what a client takes that has run a statement and waits.
 func idle(ctx context.Context, _ *bench, c *contender) (sample, error) {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A process is a proxy under measurement.
@@ -40,7 +42,21 @@ func startProcess(name, dir, path string, args ...string) (*process, error) {
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	return p, nil
+	return p, p.raiseFiles()
+}
+
+// raiseFiles lets the program have as many file descriptors as it may, which
+// pgbouncer does not ask for itself.
+func (p *process) raiseFiles() error {
+	var limit unix.Rlimit
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		return fmt.Errorf("%s: limit of file descriptors: %w", p.name, err)
+	}
+	limit.Cur = limit.Max
+	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		return fmt.Errorf("%s: limit of file descriptors: %w", p.name, err)
+	}
+	return nil
 }
 
 // stop ends the program.
@@ -103,18 +119,29 @@ func (p *process) cpu() (time.Duration, error) {
 }
 
 // memory is what the process has resident, in bytes.
-func (p *process) memory() (int, error) {
+func (p *process) memory() (int, error) { return p.status("VmRSS:") }
+
+// mostMemory is the most that the process has had resident since forgetMost.
+func (p *process) mostMemory() (int, error) { return p.status("VmHWM:") }
+
+// forgetMost has mostMemory begin with what is resident now.
+func (p *process) forgetMost() error {
+	return os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0o200)
+}
+
+// status is a number of bytes that the kernel tells of the process.
+func (p *process) status(key string) (int, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(line, key); ok {
 			n, err := strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")))
 			return n << 10, err
 		}
 	}
-	return 0, errors.New("no VmRSS in /proc")
+	return 0, fmt.Errorf("no %s in /proc", key)
 }
 
 // allocations is how many objects a tenantgate has allocated so far.

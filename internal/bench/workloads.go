@@ -56,6 +56,8 @@ SELECT b.bid,
  ORDER BY balance DESC, b.bid;
 `
 
+	oneGiB = "SELECT l.id, note, note, note, note, note, note, note, note FROM lines l CROSS JOIN generate_series(1, 3) g WHERE l.id <= 438000"
+
 	manyRows = "SELECT id, placed, amount, note FROM lines WHERE id BETWEEN 1001 AND 2000;\n"
 
 	// As drivers send it that write parameters into the text.
@@ -87,6 +89,8 @@ func workloads() []*workload {
 	proxies := []string{"direct", "pgbouncer", "rls", "rewrite"}
 	var list []*workload
 	add := func(w workload) { list = append(list, &w) }
+	// First, for what came before would show in the memory.
+	add(workload{name: "slow reader", unit: "bytes", among: []string{"pgbouncer", "rls", "rewrite"}, once: true, run: slowReader(oneGiB)})
 	for _, mode := range []string{"simple", "extended", "prepared"} {
 		for _, clients := range []int{1, 16, 64, 256} {
 			among := slices.Clone(proxies)
@@ -118,8 +122,7 @@ func workloads() []*workload {
 	}
 	add(workload{name: "insert 1000 rows 4", unit: "transactions", among: proxies, before: truncate, run: script{text: thousandRows(), mode: "simple", clients: 4}.run})
 	add(workload{name: "rows 1000 4", unit: "transactions", among: proxies, run: script{text: manyRows, mode: "extended", clients: 4}.run})
-	add(workload{name: "result 1 GiB", unit: "MB", among: proxies, run: reading(
-		"SELECT l.id, note, note, note, note, note, note, note, note FROM lines l CROSS JOIN generate_series(1, 3) g WHERE l.id <= 438000")})
+	add(workload{name: "result 1 GiB", unit: "MB", among: proxies, run: reading(oneGiB)})
 	add(workload{name: "copy out", unit: "MB", among: proxies, run: reading("COPY lines (id, placed, amount, note) TO STDOUT")})
 	add(workload{name: "copy in", unit: "MB", among: proxies, before: truncate, run: copyIn})
 	add(workload{name: "connect 4", unit: "connections", among: proxies, run: script{text: selectOne, mode: "simple", clients: 4, reconnect: true}.run})
