@@ -182,6 +182,7 @@ func leftSessions(t *testing.T, c *company) {
 		default:
 			require.NoError(t, conn.Conn().Close())
 		}
+		eventually(t, func() bool { return pgtest.Must(t, next, "SELECT pg_try_advisory_xact_lock(7)")[0][0] == "t" }, "a lock of one that %s", how)
 		clients := []*pgconn.PgConn{next, c.connect()}[:c.size] // on all server connections at once
 		for _, client := range clients {
 			pgtest.Must(t, client, "BEGIN")
