@@ -100,3 +100,9 @@ func comparable(out string) []string {
 	}
 	return lines
 }
+
+func TestPsqlWithoutALocaleMayLogIn(t *testing.T) {
+	c := clinic.New(t, 1)
+	url := open(t, c, Both, nil).url("tenant1", "client_encoding=SQL_ASCII")
+	require.Equal(t, "Zoë\nUTF8\n", psql(t, c.Server.BinDir(), url, "\\pset tuples_only\n\\pset format unaligned\nSELECT 'Zoë';\nSHOW client_encoding;\n")[len("Tuples only is on.\nOutput format is unaligned.\n"):])
+}

@@ -484,6 +484,9 @@ func (g *greeting) settings(operator bool) (settings map[string]string, tenant s
 	}
 	settings = make(map[string]string)
 	for name, value := range all {
+		if name == "client_encoding" && strings.EqualFold(value, "SQL_ASCII") {
+			continue // psql's and libpq's where there is no locale: bytes as they are, and these must be UTF-8
+		}
 		if err := rewrite.Settable(name, value); err != nil && name != searchPath { // which initialPath looks at
 			return nil, "", err
 		}
