@@ -142,6 +142,7 @@ func makeAccounts(t *testing.T, c *clinic.Clinic, database string, many bool) {
 }
 
 func TestConditionsDoNotRunOnRowsOfOthers(t *testing.T) {
+	t.Parallel() // with others that take long
 	for _, size := range []string{"small", "large"} {
 		for _, enforce := range []Enforcement{Rewrite, Both} {
 			t.Run(size+"/"+enforce.String(), func(t *testing.T) {

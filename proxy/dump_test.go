@@ -164,6 +164,7 @@ func TestPgDumpIsToldWhatItNeeds(t *testing.T) {
 }
 
 func TestCatalogsThatShowTenantsNothingShowThemNothing(t *testing.T) {
+	t.Parallel() // with others that take long
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
 			c := clinic.New(t, 2)

@@ -286,6 +286,7 @@ func (c *comparison) run(t *testing.T, enforce Enforcement, conn *pgconn.PgConn,
 // with the tenant's own database. Halfway another tenant's rows are added: no
 // answer may change.
 func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
+	t.Parallel() // with others that take long
 	total := fromEnv(t, envStatements, 2000)
 	seed := fromEnv(t, envSeed, 1)
 	first := fromEnv(t, envFirst, 0)

@@ -88,6 +88,7 @@ func transaction(ctx context.Context, conn *pgx.Conn, key string, random *rand.R
 }
 
 func TestTenantsInterleavedOverOneServerConnectionSeeNothingOfEachOther(t *testing.T) {
+	t.Parallel() // with others that take long
 	c := clinic.New(t, 2)
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {

@@ -241,6 +241,7 @@ func TestConnectionLostAfterDeallocateAllIsReplaced(t *testing.T) {
 	pid := pgtest.Must(t, conn, "SELECT pg_backend_pid()")[0][0]
 	pgtest.Must(t, pgtest.Connect(t, direct), fmt.Sprintf("SELECT pg_terminate_backend(%s, 5000)", pid))
 	require.Equal(t, "57P01", pgtest.Simple(t, conn, "SELECT 1")[0].Code)
+	pgtest.Must(t, conn, "ROLLBACK")
 	for range 2 {
 		require.Equal(t, [][]string{{"1"}}, pgtest.Must(t, conn, "SELECT 1"))
 	}

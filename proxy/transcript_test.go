@@ -202,6 +202,7 @@ func wireFields(e *pgproto3.ErrorResponse) string {
 var wireTargets = []string{"rls", "rewrite", "both", "operator"}
 
 func TestTranscriptsAreThoseOfPostgreSQL(t *testing.T) {
+	t.Parallel() // with others that take long
 	files, err := filepath.Glob(filepath.Join("..", "testdata", "wire", "*.txt"))
 	require.NoError(t, err)
 	var scripts []wireScript
