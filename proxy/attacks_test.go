@@ -125,7 +125,6 @@ func (h *hostile) clean() {
 var marks = []string{clinic.Mark("2")}
 
 func TestAttacksGetNothing(t *testing.T) {
-	t.Parallel() // with others that take long
 	f := newBattlefield(t)
 	require.Greater(t, len(f.attacks), 700)
 	t.Log(f.figures())
