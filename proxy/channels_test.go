@@ -13,7 +13,6 @@ import (
 	"github.com/lib/pq"
 	"github.com/stretchr/testify/require"
 
-	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
 )
@@ -164,19 +163,10 @@ func TestChannelsOfOperatorsAreThoseOfTheDatabase(t *testing.T) {
 
 func TestChannelsOfADatabaseOfOneTenantAreAsTheyAreWritten(t *testing.T) {
 	c := clinic.New(t, 1)
-	database := c.Oracle(t, "1")
-	g := open(t, c, Both, func(cfg *Config) {
-		authenticator, err := auth.New(auth.Config{
-			Tenants: []auth.Tenant{{ID: "alone", Backend: "main", Database: database}},
-			Logins:  []auth.Login{{User: "alone", Password: password, Tenants: []string{"alone"}}},
-		})
-		require.NoError(t, err)
-		cfg.Auth = authenticator
-	})
-	g.database = database
+	g := openAlone(t, c)
 	p := newPlayer(t, g.url("alone"))
 	p.ask("LISTEN news", false)
-	pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(database)), "NOTIFY news, 'x'")
+	pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)), "NOTIFY news, 'x'")
 	require.Equal(t, `news="x" from another`, p.await(t, []string{"news"}, nil))
 }
 

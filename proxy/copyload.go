@@ -69,8 +69,7 @@ func (s *session) feedLoad(l *copyLoad) error {
 			l.refusal = l.stream.feed(nil, true, s.loadRow)
 			end = appendBare(nil, 'c')
 		case 'f':
-			end, _ = beginMessage(nil, 'f')
-			end = finishMessage(append(end, body...), 1)
+			end = appendMessage(nil, typ, body)
 		case 'H', 'S':
 			continue // ignored in COPY
 		case 'X':
@@ -80,7 +79,7 @@ func (s *session) feedLoad(l *copyLoad) error {
 		}
 		if l.refusal != nil {
 			s.logRefusal(l.refusal)
-			end = appendCopyFail(nil, refusedPortal)
+			end = appendMessage(nil, 'f', appendCString(nil, refusedPortal))
 		}
 		if end == nil && (len(s.send) == headSize || s.in.buffered() && len(s.send) < copyChunk) {
 			continue
@@ -152,9 +151,4 @@ func appendCopyText(dst, value []byte) []byte {
 // refused reports whether an error is that the proxy had the server fail.
 func (l *copyLoad) refused(e *pgproto3.ErrorResponse) bool {
 	return l != nil && l.refusal != nil && e.Code == "57014" && strings.Contains(e.Message, refusedPortal)
-}
-
-func appendCopyFail(dst []byte, reason string) []byte {
-	dst, at := beginMessage(dst, 'f')
-	return finishMessage(appendCString(dst, reason), at)
 }

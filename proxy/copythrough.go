@@ -1,9 +1,5 @@
 package proxy
 
-import (
-	"encoding/binary"
-)
-
 // copyChunk is how much of a COPY FROM STDIN is gathered before it is written.
 const copyChunk = 32 << 10
 
@@ -39,9 +35,7 @@ func (s *session) feedCopy() error {
 		default: // fails the COPY there
 			s.copyingIn = false
 		}
-		s.send = append(s.send, typ)
-		s.send = binary.BigEndian.AppendUint32(s.send, uint32(len(body)+4)) //nolint:gosec // within maxMessage
-		s.send = append(s.send, body...)
+		s.send = appendMessage(s.send, typ, body)
 		if !s.copyingIn && !s.idle() && s.head().await == awaitExecute {
 			s.send = appendBare(s.send, 'H') // or the server would say nothing before a Sync
 		}

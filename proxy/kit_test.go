@@ -87,6 +87,22 @@ func open(t testing.TB, c *clinic.Clinic, enforce Enforcement, change func(*Conf
 	return g
 }
 
+// openAlone starts a proxy for one tenant, alone, whose database is its own.
+func openAlone(t testing.TB, c *clinic.Clinic) *gate {
+	t.Helper()
+	database := c.Oracle(t, "1")
+	g := open(t, c, Both, func(cfg *Config) {
+		authenticator, err := auth.New(auth.Config{
+			Tenants: []auth.Tenant{{ID: "alone", Backend: "main", Database: database}},
+			Logins:  []auth.Login{{User: "alone", Password: password, Tenants: []string{"alone"}}},
+		})
+		require.NoError(t, err)
+		cfg.Auth = authenticator
+	})
+	g.database = database
+	return g
+}
+
 // poolOf makes the pool of a gate this large.
 func poolOf(size int) func(*Config) {
 	return func(cfg *Config) {

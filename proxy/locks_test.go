@@ -6,7 +6,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
 	"tenantgate/rewrite"
@@ -201,19 +200,10 @@ func TestLocksAndChannelsAreGrantedInAHardenedDatabase(t *testing.T) {
 
 func TestLocksInADatabaseOfOneTenantAreAsTheyAreWritten(t *testing.T) {
 	c := clinic.New(t, 1)
-	database := c.Oracle(t, "1")
-	g := open(t, c, Both, func(cfg *Config) {
-		authenticator, err := auth.New(auth.Config{
-			Tenants: []auth.Tenant{{ID: "alone", Backend: "main", Database: database}},
-			Logins:  []auth.Login{{User: "alone", Password: password, Tenants: []string{"alone"}}},
-		})
-		require.NoError(t, err)
-		cfg.Auth = authenticator
-	})
-	g.database = database
+	g := openAlone(t, c)
 	conn := pgtest.Connect(t, g.url("alone"))
 	pgtest.Must(t, conn, "SELECT pg_advisory_lock(5)")
-	super := pgtest.Connect(t, c.Server.SuperuserURL(database))
+	super := pgtest.Connect(t, c.Server.SuperuserURL(g.database))
 	require.Equal(t, [][]string{{"f"}}, pgtest.Must(t, super, "SELECT pg_try_advisory_lock(5)"))
 	pgtest.Must(t, conn, "SELECT pg_advisory_unlock(5)")
 	require.Equal(t, [][]string{{"t"}}, pgtest.Must(t, super, "SELECT pg_try_advisory_lock(5)"))

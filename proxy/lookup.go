@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"encoding/binary"
 
 	"tenantgate/pool"
 	"tenantgate/rewrite"
@@ -26,7 +25,7 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	}
 	values, ok := l.Arguments(s.literals[:0], sql)
 	s.literals = values
-	defer clear(values)
+	defer func() { clear(s.literals) }()
 	if !ok || !s.maySend(l, values) {
 		return false, nil
 	}
@@ -44,7 +43,13 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	if s.backend.confining {
 		s.confineTransaction()
 	}
-	s.send = appendLookup(s.send, shared.Name, values, l.Statement.Keys, s.values)
+	for _, k := range l.Statement.Keys {
+		s.literals = append(s.literals, s.values[k.Value])
+	}
+	s.send = appendBindText(s.send, shared.Name, s.literals...)
+	s.send = appendTarget(s.send, 'D', 'P', "")
+	s.send = appendExecute(s.send, "", 0)
+	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitBind, reply: replySkip, retry: true})
 	s.push(request{await: awaitDescribePortal, retry: true})
 	s.push(request{await: awaitExecute})
@@ -77,30 +82,6 @@ func (s *session) maySend(l *rewrite.Lookup, values []string) bool {
 		}
 		return []byte(values[i]), false, false
 	}) == nil
-}
-
-// appendLookup appends the messages that bind and run a statement, all as text,
-// and end the group.
-func appendLookup(dst []byte, name string, values []string, keys []rewrite.Key, of *rewrite.Values) []byte {
-	dst, at := beginMessage(dst, 'B')
-	dst = appendCString(append(dst, 0), name)
-	dst = append(dst, 0, 0)
-	dst = binary.BigEndian.AppendUint16(dst, uint16(len(values)+len(keys))) //nolint:gosec // there are a few
-	for _, value := range values {
-		dst = appendValue(dst, value)
-	}
-	for _, k := range keys {
-		dst = appendValue(dst, of[k.Value])
-	}
-	dst = finishMessage(append(dst, 0, 0), at)
-	dst = appendTarget(dst, 'D', 'P', "")
-	dst = appendExecute(dst, "", 0)
-	return appendBare(dst, 'S')
-}
-
-func appendValue(dst []byte, value string) []byte {
-	dst = binary.BigEndian.AppendUint32(dst, uint32(len(value))) //nolint:gosec // messages are bounded
-	return append(dst, value...)
 }
 
 // retriable reports whether an error tells that the server would not take a

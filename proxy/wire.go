@@ -135,6 +135,12 @@ func finishMessage(dst []byte, at int) []byte {
 	return dst
 }
 
+// appendMessage appends a whole message.
+func appendMessage(dst []byte, typ byte, body []byte) []byte {
+	dst, at := beginMessage(dst, typ)
+	return finishMessage(append(dst, body...), at)
+}
+
 func appendCString(dst []byte, s string) []byte {
 	return append(append(dst, s...), 0)
 }

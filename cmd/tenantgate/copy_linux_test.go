@@ -64,13 +64,14 @@ func copied(t *testing.T) (mib int) {
 	return mib
 }
 
-// startFor runs a proxy for one tenant, who may connect to url.
-func startFor(t *testing.T, c *clinic.Clinic) (cmd *exec.Cmd, url string) {
+// startFor runs a proxy for one tenant, who may connect to url. pool is its
+// configuration.
+func startFor(t *testing.T, c *clinic.Clinic, pool string) (cmd *exec.Cmd, url string) {
 	t.Helper()
 	addresses, cmd, _ := startProxy(t, t.TempDir(), fmt.Sprintf(`
 listen: ["127.0.0.1:0"]
 admin: {listen: "127.0.0.1:0"}
-backends: {main: {url: %q}}
+backends: {main: {url: %q, pool: {%s}}}
 tenancy:
   enforce: both
   setting: %s
@@ -78,13 +79,13 @@ tenancy:
   acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
 tenants: [{id: acme, key: "1"}]
 logins: [{user: acme_app, password: secret, tenant: acme}]
-`, c.URL(c.Policies), clinic.Setting))
+`, c.URL(c.Policies), pool, clinic.Setting))
 	return cmd, "postgres://acme_app:secret@" + addresses["clients are served"][0] + "/" + c.Policies + "?sslmode=disable"
 }
 
 func TestCopyStreamsThroughLittleMemory(t *testing.T) {
 	mib, bound := copied(t), int64(32<<20)
-	cmd, url := startFor(t, clinic.New(t, 1))
+	cmd, url := startFor(t, clinic.New(t, 1), "")
 	conn := pgtest.Connect(t, url)
 	const in = "COPY log_lines (level, line) FROM STDIN"
 	stream, _ := lines(1 << 20)
@@ -127,7 +128,7 @@ func (s *slowly) Read(p []byte) (int, error) {
 
 func TestSlowReaderTakesLittleMemory(t *testing.T) {
 	mib := copied(t)
-	cmd, url := startFor(t, clinic.New(t, 1))
+	cmd, url := startFor(t, clinic.New(t, 1), "")
 	config, err := pgconn.ParseConfig(url)
 	require.NoError(t, err)
 	var reader *slowly

@@ -35,20 +35,8 @@ func limitFiles(t *testing.T, pid int, limit uint64) {
 
 func TestProxyWithoutFileDescriptorsServesWhomItHasAndRecovers(t *testing.T) {
 	c := clinic.New(t, 1)
-	addresses, cmd, _ := startProxy(t, t.TempDir(), fmt.Sprintf(`
-listen: ["127.0.0.1:0"]
-admin: {listen: "127.0.0.1:0"}
-backends: {main: {url: %q, pool: {min_idle: 0, acquire_timeout: 1s}}}
-tenancy:
-  enforce: both
-  setting: %s
-  tables: {tenants: {column: id}, countries: shared, feature_flags: shared-rw, audit_log: denied}
-  acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
-tenants: [{id: acme, key: "1"}]
-logins: [{user: acme_app, password: secret, tenant: acme}]
-`, c.URL(c.Policies), clinic.Setting))
+	cmd, url := startFor(t, c, "min_idle: 0, acquire_timeout: 1s")
 	pid := cmd.Process.Pid
-	url := "postgres://acme_app:secret@" + addresses["clients are served"][0] + "/" + c.Policies + "?sslmode=disable"
 	first, second := pgtest.Connect(t, url), pgtest.Connect(t, url)
 	pgtest.Must(t, first, "SELECT 1")
 	before := openFiles(t, pid)
