@@ -89,3 +89,13 @@ func (c *Conn) takeTurn(fd uintptr) (over bool) {
 	c.got = n
 	return true
 }
+
+// TryWrite writes what the socket takes at once and returns how much that was.
+// What went wrong, if anything, is told by the next Write.
+func (c *Conn) TryWrite(msg []byte) (n int) {
+	if c.raw == nil || c.encrypted {
+		return 0
+	}
+	_ = c.raw.Control(func(fd uintptr) { n, _ = socket.Write(fd, msg) })
+	return n
+}

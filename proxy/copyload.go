@@ -59,7 +59,7 @@ func (s *session) feedLoad(l *copyLoad) error {
 	for {
 		typ, body, err := s.in.next()
 		if err != nil {
-			return errGone
+			return fmt.Errorf("%w: %w", errGone, err)
 		}
 		var end []byte
 		switch typ {
@@ -87,12 +87,8 @@ func (s *session) feedLoad(l *copyLoad) error {
 		pending := append(finishMessage(s.send, 1), end...)
 		s.send = s.send[:0]
 		s.copyingIn = end == nil
-		if _, err := s.conn.Net.Write(pending); err != nil {
-			s.copyingIn = false
-			return nil // the server may have said why
-		}
-		if end != nil {
-			return nil
+		if err := s.feed(pending); err != nil || !s.copyingIn {
+			return err
 		}
 		if !s.conn.Quiet() {
 			return s.conn.Fill()

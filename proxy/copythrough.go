@@ -1,7 +1,18 @@
 package proxy
 
-// copyChunk is how much of a COPY FROM STDIN is gathered before it is written.
-const copyChunk = 32 << 10
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// copyChunk is how much of a COPY FROM STDIN is gathered before it is written.
+	copyChunk = 32 << 10
+
+	// feedPatience is how long a server may take none of it before the proxy looks
+	// whether it wants to be heard first.
+	feedPatience = 5 * time.Millisecond
+)
 
 // beginFeed is called when the server asks for the data of a COPY FROM STDIN.
 // In the extended protocol it ignores a Sync that is on its way already.
@@ -22,7 +33,7 @@ func (s *session) feedCopy() error {
 	for {
 		typ, body, err := s.in.next()
 		if err != nil {
-			return errGone
+			return fmt.Errorf("%w: %w", errGone, err)
 		}
 		switch typ {
 		case 'd':
@@ -44,15 +55,51 @@ func (s *session) feedCopy() error {
 		}
 		pending := s.send
 		s.send = s.send[:0]
-		if _, err := s.conn.Net.Write(pending); err != nil {
-			s.copyingIn = false
-			return nil // the server may have said why
-		}
-		if !s.copyingIn {
-			return nil
+		if err := s.feed(pending); err != nil || !s.copyingIn {
+			return err
 		}
 		if !s.conn.Quiet() {
 			return s.conn.Fill()
+		}
+	}
+}
+
+// feed writes data of a COPY FROM STDIN to the server. One that has much to say
+// of the rows, as notices of triggers, takes no more of them before it is heard:
+// what it says is relayed while the write waits. It is no error if the server
+// cannot be written to, for it may have said why.
+func (s *session) feed(pending []byte) error {
+	c := s.conn
+	pending = pending[c.TryWrite(pending):]
+	if len(pending) == 0 {
+		return nil
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := c.Net.Write(pending)
+		written <- err
+	}()
+	look := time.NewTicker(feedPatience)
+	defer look.Stop()
+	for {
+		select {
+		case err := <-written:
+			if err != nil {
+				s.copyingIn = false
+			}
+			return nil
+		case <-look.C:
+		}
+		for !c.Quiet() {
+			err := c.Fill()
+			if err == nil {
+				err = s.relay()
+			}
+			if err != nil {
+				_ = c.Net.SetWriteDeadline(time.Unix(1, 0)) // nobody will have it any more
+				<-written
+				return err
+			}
 		}
 	}
 }

@@ -69,7 +69,7 @@ var operatorScripts = map[string][]string{
 		"a: CREATE TEMP TABLE scratch (n int)", "b: SELECT * FROM scratch", "a: INSERT INTO scratch VALUES (1), (2)", "a: SELECT sum(n) FROM scratch",
 		"b: CREATE TEMP TABLE scratch (t text)", "b: SELECT count(*) FROM scratch", "a: DROP TABLE scratch", "a: SELECT 1", "b: SELECT count(*) FROM scratch",
 		"b: SELECT 1 AS one INTO TEMP other", "b: TABLE other", "b: DISCARD TEMP", "b: TABLE other", "b: SELECT 1",
-		"a: CREATE FUNCTION pg_temp.twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'", "a: SELECT pg_temp.twice(4)", "b: SELECT pg_temp.twice(4)", "a: DISCARD ALL", "a: SELECT pg_temp.twice(4)",
+		"a: CREATE FUNCTION pg_temp.twice(int) RETURNS int LANGUAGE sql AS 'SELECT $1 * 2'", "a: SELECT pg_temp.twice(4)", "b: SELECT to_regprocedure('pg_temp.twice(int)')", "a: DISCARD ALL", "a: SELECT pg_temp.twice(4)",
 		"a: DO $$BEGIN CREATE TEMP TABLE made (n) AS SELECT 5; END$$", "a: TABLE made", "b: TABLE made", "a: DROP TABLE made",
 	},
 	"locks": {

@@ -479,8 +479,6 @@ func (s *session) abandon() {
 // returns what the log should know: nil for an ordinary end.
 func (s *session) parting(err error) error {
 	switch {
-	case errors.Is(err, errGone), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil
 	case errors.Is(err, os.ErrDeadlineExceeded) && s.shown.killed.Load():
 		err = errKilled
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -488,6 +486,8 @@ func (s *session) parting(err error) error {
 		if why := s.ending(); why != nil {
 			err = why
 		}
+	case errors.Is(err, errGone), errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrUnexpectedEOF):
+		return nil
 	}
 	var told *Error
 	if errors.As(err, &told) || errors.Is(err, errMalformed) {

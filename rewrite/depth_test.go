@@ -8,7 +8,6 @@ import (
 	"sort"
 	"strings"
 	"testing"
-	"time"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 	"github.com/stretchr/testify/require"
@@ -253,21 +252,4 @@ func TestTreeBoundsHoldForGeneratedStatements(t *testing.T) {
 		require.LessOrEqual(t, size, 5*boundSize+20, sql)
 	}
 	require.Greater(t, parsed, 1000)
-}
-
-func TestCheckComplexityTakesLinearTime(t *testing.T) {
-	for _, unit := range []string{"(", "[", "CASE ", "SET (a) = ", ", (a, b) = (1)", ")", "a AND ", "x BETWEEN ", "END ", "+ ", "/**/"} {
-		fastest := func(size int) time.Duration {
-			sql := strings.Repeat(unit, size/len(unit))
-			best := time.Hour
-			for range 3 {
-				start := time.Now()
-				_ = checkComplexity(sql)
-				best = min(best, time.Since(start))
-			}
-			return best
-		}
-		// Quadratic time would be 16 times as much for a text 4 times as long.
-		require.Less(t, fastest(4<<20), 10*fastest(1<<20)+100*time.Millisecond, unit)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -62,31 +61,6 @@ func TestOrdinaryStatementsPass(t *testing.T) {
 		sql = strings.Replace(sql, "'x' 'y'", "'x'\n'y'", 1)
 		_, err := r.Rewrite(Request{SQL: sql}, cat)
 		require.NoError(t, err, sql)
-	}
-}
-
-func TestGuardTakesLinearTime(t *testing.T) {
-	g, err := newGuard(&Config{Setting: "app.tenant_id"})
-	require.NoError(t, err)
-	cat := guardCatalog()
-	for name, sql := range map[string]string{
-		"values":     "INSERT INTO orders (id, note, total) VALUES (1, 'x', -2)" + strings.Repeat(", (1, upper('x'), -2)", 30_000),
-		"statements": strings.Repeat("SELECT o.peers FROM customers o; ", 10_000),
-		"notations":  "SELECT 1" + strings.Repeat(", o.peers", 20_000) + " FROM customers o",
-		"both":       "SELECT 1" + strings.Repeat(", o.peers", 20_000) + " FROM customers o" + strings.Repeat(", customers o", 20_000),
-		"CTEs":       "WITH o AS (SELECT 1 AS peers)" + strings.Repeat(", o AS (SELECT 1 AS peers)", 10_000) + "SELECT o.peers FROM o" + strings.Repeat(", o", 10_000),
-	} {
-		tokens, err := lexBounded(sql)
-		require.NoError(t, err)
-		stmts, err := parse(sql)
-		require.NoError(t, err)
-		src := newSource(sql, tokens)
-		start := time.Now()
-		for _, raw := range stmts {
-			_, err := g.check(raw, cat, src)
-			require.NoError(t, err, name)
-		}
-		require.Less(t, time.Since(start), 5*time.Second, name)
 	}
 }
 

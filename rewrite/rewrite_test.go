@@ -77,22 +77,6 @@ func FuzzRewrite(f *testing.F) {
 	})
 }
 
-func TestTextOfManyRowsIsRewrittenInLinearTime(t *testing.T) {
-	cat, r := shop(), newRewriter(t, Config{Confine: true})
-	const rows = 100_000
-	sql := manyRows(rows)
-	start := time.Now()
-	result, err := r.Rewrite(Request{SQL: sql}, cat)
-	require.NoError(t, err)
-	t.Logf("%d rows, %d bytes: %v", rows, len(sql), time.Since(start))
-	s := &result.Statements[0]
-	require.Equal(t, rows, s.Text.holes())
-	require.False(t, s.Text.unknown, "deparsed")
-	text := s.Text.SQL("it's")
-	require.Equal(t, rows, strings.Count(text, "'it''s'::pg_catalog.int4)"))
-	require.Equal(t, strings.Index(sql, "'state 99999'")+1, s.Text.Original(strings.Index(text, "'state 99999'")+1, "it's"))
-}
-
 // The tree has the right side of SET (a, b) = (...) once for each column.
 func TestTextWhoseTreeExplodesIsRefused(t *testing.T) {
 	cat, r := shop(), newRewriter(t, Config{Confine: true})
@@ -295,49 +279,6 @@ func TestDeepTreesAreNotDeparsed(t *testing.T) {
 	require.NoError(t, err)
 	_, err = deparse(stmts[0].Stmt)
 	require.Error(t, err)
-}
-
-// A text of some hundred kilobytes takes no more than a moment, whatever is
-// many in it.
-func TestTimeIsLinearInTheText(t *testing.T) {
-	cat, r := shop(), newRewriter(t, Config{Confine: true})
-	many := func(n int, f func(i int) string) string {
-		parts := make([]string, n)
-		for i := range n {
-			parts[i] = f(i)
-		}
-		return strings.Join(parts, ", ")
-	}
-	const n = 2000
-	for name, sql := range map[string]string{
-		"tables":     "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }),
-		"locks":      "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + " FOR UPDATE OF " + many(n, func(i int) string { return fmt.Sprintf("o%d", i) }),
-		"subselects": "SELECT " + many(n, func(int) string { return "(SELECT 1 FROM orders)" }),
-		"ctes":       "WITH " + many(n, func(i int) string { return fmt.Sprintf("w%d AS (SELECT 1)", i) }) + " SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("w%d", i) }),
-		"search":     "INSERT INTO archive (id) WITH RECURSIVE a AS (SELECT 1) SEARCH DEPTH FIRST BY " + many(n, func(i int) string { return fmt.Sprintf("c%d", i) }) + " SET x SELECT 1",
-		"checks":     "INSERT INTO orders (id, tenant_id) VALUES " + many(n, func(i int) string { return fmt.Sprintf("(1, %d)", i) }),
-		"parameters": "INSERT INTO orders (id, tenant_id) VALUES " + many(n, func(i int) string { return fmt.Sprintf("($1, $%d)", i+2) }),
-		"ors":        "SELECT 1 FROM orders WHERE " + strings.Repeat("id = 1 OR ", n) + "id = 2",
-		"stars":      "INSERT INTO archive (id, tenant_id) SELECT " + many(n, func(int) string { return "*" }) + " FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }),
-		"columns":    "INSERT INTO orders (" + many(n, func(int) string { return "id" }) + ") VALUES (" + many(n, func(int) string { return "1" }) + ")",
-		"tenants":    "INSERT INTO orders (" + many(n, func(int) string { return "tenant_id" }) + ") VALUES (" + many(n, func(int) string { return "1" }) + ")",
-		"sets":       "UPDATE orders SET " + many(n, func(int) string { return "tenant_id = 1" }),
-		"conditions": "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + " WHERE true" + strings.Repeat(" AND o7.state || 'x' > 'a'", n),
-		"guards":     "SELECT 1 FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + " WHERE true" + strings.Repeat(" AND random() < 1", n),
-		"values":     "SELECT 1 FROM (SELECT " + many(n, func(i int) string { return fmt.Sprintf("o%d.id / 2", i) }) + " FROM " + many(n, func(i int) string { return fmt.Sprintf("orders o%d", i) }) + ") s",
-		"statements": strings.Repeat("SELECT 1 FROM orders;", n),
-	} {
-		for _, extended := range []bool{false, true} {
-			start := time.Now()
-			_, err := r.Rewrite(Request{SQL: sql, Extended: extended}, cat)
-			if err != nil {
-				require.NotContains(t, goldenError(err), "INTERNAL", name)
-				require.NotContains(t, goldenError(err), ruleUnproven, name)
-			}
-			t.Logf("%s: %d bytes, %v, %v", name, len(sql), time.Since(start), err != nil)
-			require.Less(t, time.Since(start), 10*time.Second, name)
-		}
-	}
 }
 
 // Texts whose trees take much memory are read two at a time, and none is lost.
