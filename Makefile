@@ -30,6 +30,7 @@ build: ## bin/tenantgate
 test: postgresql ## all tests, with the race detector, on a PostgreSQL of their own
 	go test -race -timeout 19m ./proxy ./... # what takes longest begins first
 	go test ./internal/socket ./pool # what they do otherwise without the race detector
+	go test -run LinearTime ./rewrite # times, of which the detector would be the most
 
 .PHONY: oracle
 oracle: postgresql ## ORACLE_STATEMENTS random statements, each against the tenant's own database

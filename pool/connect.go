@@ -41,7 +41,7 @@ func dialServer(ctx context.Context, server *pgconn.Config, within, silence time
 		}
 		if err := keepAlive(conn, silence); err != nil {
 			_ = conn.Close()
-			return nil, fmt.Errorf("keep connection alive: %w", err)
+			return nil, fmt.Errorf("have the kernel watch the connection: %w", err)
 		}
 		return conn, nil
 	}
@@ -49,16 +49,20 @@ func dialServer(ctx context.Context, server *pgconn.Config, within, silence time
 }
 
 // keepAlive has the kernel end a connection on which nothing comes back for so
-// long, though asked for.
+// long, though something was sent or asked for.
 func keepAlive(conn net.Conn, silence time.Duration) error {
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
 		return nil
 	}
-	return tcp.SetKeepAliveConfig(net.KeepAliveConfig{
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return errors.Join(endAfter(raw, silence), tcp.SetKeepAliveConfig(net.KeepAliveConfig{
 		Enable: true, Count: 3,
 		Idle: max(silence/2, time.Second), Interval: max(silence/6, time.Second),
-	})
+	}))
 }
 
 // resolve looks all hosts up, for this once, and returns how many addresses they

@@ -21,7 +21,8 @@ func (c *Conn) quiet() bool {
 	return err == nil && c.silent
 }
 
-// watch makes quiet able to look at the socket.
+// watch makes quiet able to look at the socket, and leaves it to Unreachable
+// whether the server is there.
 func (c *Conn) watch() error {
 	conn := c.Net
 	if t, ok := conn.(*tls.Conn); ok {
@@ -34,6 +35,9 @@ func (c *Conn) watch() error {
 	var err error
 	if c.raw, err = sys.SyscallConn(); err != nil {
 		return fmt.Errorf("look at the socket: %w", err)
+	}
+	if err := endAfter(c.raw, 0); err != nil {
+		return fmt.Errorf("socket of a new server connection: %w", err)
 	}
 	c.turn = c.takeTurn
 	c.peek = func(fd uintptr) {

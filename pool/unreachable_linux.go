@@ -1,6 +1,8 @@
 package pool
 
 import (
+	"errors"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,4 +27,18 @@ func (c *Conn) Unreachable() bool {
 		lost = again && time.Duration(info.Last_ack_recv)*time.Millisecond >= c.silence
 	})
 	return err == nil && lost
+}
+
+// endAfter has the kernel end a connection when the other side's has not taken
+// note for so long of what was sent; 0 leaves it to the system. It is for
+// servers that read at once, as during a login: nothing else finds out in time.
+func endAfter(raw syscall.RawConn, silence time.Duration) error {
+	var setErr error
+	err := raw.Control(func(fd uintptr) {
+		setErr = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds())) //nolint:gosec // a file descriptor
+	})
+	if errors.Is(setErr, unix.EOPNOTSUPP) || errors.Is(setErr, unix.ENOPROTOOPT) {
+		setErr = nil // not TCP
+	}
+	return errors.Join(err, setErr)
 }

@@ -2,9 +2,12 @@ package pool
 
 import (
 	"bytes"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -54,4 +57,31 @@ func TestKernelNoticesThatTheWayToAnIdleServerIsLost(t *testing.T) {
 	require.True(t, c.quiet())
 	pgtest.Lose(t, server)
 	require.Eventually(t, func() bool { return !c.quiet() }, 20*time.Second, 10*time.Millisecond)
+}
+
+func TestLoginIsGivenUpWhenTheNetworkIsLost(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, listener.Close()) })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			b := pgproto3.NewBackend(conn, conn)
+			if _, err := b.ReceiveStartupMessage(); err != nil {
+				return
+			}
+			pgtest.Lose(t, conn.(*net.TCPConn))
+			b.Send(&pgproto3.AuthenticationCleartextPassword{})
+			_ = b.Flush()
+		}
+	}()
+	server := serverConfig(t, "postgres://u:p@"+listener.Addr().String()+"/d?sslmode=disable")
+	start := time.Now()
+	_, err = dialServer(t.Context(), server, time.Minute, time.Second)
+	require.ErrorIs(t, err, syscall.ETIMEDOUT)
+	require.Less(t, time.Since(start), 30*time.Second)
 }

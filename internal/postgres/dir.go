@@ -12,10 +12,20 @@ const (
 	lockFile   = "lock"
 )
 
+// parentDir is where servers have their directories: in memory if there is
+// plenty of it, for making and dropping a database is mostly a matter of files.
+// TMPDIR, if set, decides.
+func parentDir() string {
+	if os.Getenv("TMPDIR") == "" && memoryHasRoom() {
+		return memoryDir
+	}
+	return os.TempDir()
+}
+
 // makeDir makes the directory of a server, and a file in it that stays locked
 // for as long as this process lives.
 func makeDir() (dir string, lock *os.File, err error) {
-	if dir, err = os.MkdirTemp("", dirPattern); err != nil {
+	if dir, err = os.MkdirTemp(parentDir(), dirPattern); err != nil {
 		return "", nil, err
 	}
 	// Under its name the file is seen locked, or not at all.
@@ -35,7 +45,7 @@ func makeDir() (dir string, lock *os.File, err error) {
 // removeAbandoned removes directories of servers whose process died without
 // closing them. Those of other users stay.
 func removeAbandoned() {
-	dirs, err := filepath.Glob(filepath.Join(os.TempDir(), dirPattern))
+	dirs, err := filepath.Glob(filepath.Join(parentDir(), dirPattern))
 	if err != nil {
 		return // not with a constant pattern
 	}

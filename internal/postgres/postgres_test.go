@@ -189,3 +189,14 @@ func requireGone(t *testing.T, pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool { return ended(pid) }, 10*time.Second, 10*time.Millisecond)
 }
+
+func TestServersLiveInMemoryWhereThereIsPlenty(t *testing.T) {
+	t.Setenv("TMPDIR", "")
+	if memoryHasRoom() {
+		require.Equal(t, memoryDir, parentDir())
+	} else {
+		require.Equal(t, os.TempDir(), parentDir())
+	}
+	t.Setenv("TMPDIR", "/elsewhere")
+	require.Equal(t, "/elsewhere", parentDir())
+}

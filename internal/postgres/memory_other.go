@@ -1,0 +1,7 @@
+//go:build !linux
+
+package postgres
+
+const memoryDir = ""
+
+func memoryHasRoom() bool { return false }
