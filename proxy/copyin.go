@@ -140,7 +140,7 @@ func (s *session) insertFor(ctx context.Context, sql string) (*prepared, error) 
 		return nil, err
 	}
 	p := &prepared{parsed: true, statement: &result.Statements[0], values: s.values}
-	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(nil, p.statement))
+	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(nil, p.statement), "")
 	return p, nil
 }
 

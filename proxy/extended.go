@@ -96,7 +96,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 			s.ensure(q)
 		}
 	}
-	p.shared = s.backend.shared(text, withKeys(oids, p.statement))
+	p.shared = s.shared(text, withKeys(oids, p.statement))
 	s.statements[name] = p
 	if !p.unnamed && s.conn.Statements.Has(p.shared) {
 		p.parsed = true
@@ -247,6 +247,7 @@ func (s *session) lookup(ctx context.Context, name string) (*prepared, error) {
 	if err := s.lease(ctx); err != nil {
 		return nil, err
 	}
+	s.reread(p)
 	if p.executes != nil {
 		s.ensure(p.executes)
 	}

@@ -34,7 +34,7 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	}
 	shared, ok := l.Memo.Load().(*pool.Statement)
 	if !ok {
-		shared = s.backend.shared(l.Statement.Text.SQLFor(s.values), withKeys(l.ParamOIDs, &l.Statement))
+		shared = s.backend.shared(l.Statement.Text.SQLFor(s.values), withKeys(l.ParamOIDs, &l.Statement), "")
 		l.Memo.Store(shared)
 	}
 	if !s.conn.Statements.Has(shared) {
@@ -65,7 +65,7 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	s.confined = false
 	if refused == errPlanChanged.Code {
 		s.backend.statements.retire(shared)
-		l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs))
+		l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, ""))
 	}
 	return false, nil
 }

@@ -30,10 +30,10 @@ func newStatementRegistry() (*statements, error) {
 }
 
 // get returns the statement of that text and those parameter types, prepared
-// under that version of the catalog: a definition that changed may have changed
-// its columns.
-func (r *statements) get(sql string, oids []uint32, version uint64) *pool.Statement {
-	key := statementKey(sql, oids, version)
+// under that version of the catalog, for a definition that changed may have
+// changed its columns, and read under those parameters.
+func (r *statements) get(sql string, oids []uint32, version uint64, reading string) *pool.Statement {
+	key := statementKey(sql, oids, version, reading)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if st, ok := r.lru.Get(key); ok {
@@ -56,16 +56,62 @@ func (r *statements) retire(st *pool.Statement) {
 	}
 }
 
-func statementKey(sql string, oids []uint32, version uint64) string {
-	key := make([]byte, 0, 8+4*len(oids)+1+len(sql))
+func statementKey(sql string, oids []uint32, version uint64, reading string) string {
+	key := make([]byte, 0, 12+4*len(oids)+len(reading)+1+len(sql))
 	key = binary.BigEndian.AppendUint64(key, version)
+	key = binary.BigEndian.AppendUint32(key, uint32(len(oids)))
 	for _, oid := range oids {
 		key = binary.BigEndian.AppendUint32(key, oid)
 	}
-	return string(append(append(key, 0), sql...))
+	key = append(append(key, reading...), 0)
+	return string(append(key, sql...))
 }
 
-// shared is the statement that all sessions of the backend share for a text.
-func (b *backend) shared(sql string, oids []uint32) *pool.Statement {
-	return b.statements.get(sql, oids, b.definitionsVersion())
+// readingSettings are the run-time parameters that have a say in what constants
+// and names of a text mean. The server looks at them once, when it prepares it.
+var readingSettings = []string{
+	"array_nulls", "datestyle", "intervalstyle", "lc_monetary", searchPath, "timezone", "timezone_abbreviations", "transform_null_equals", "xmloption",
+}
+
+// shared is the statement that all sessions of the backend share for a text
+// that they mean the same by. While a transaction has changed what it means, as
+// far as the proxy knows, it is the session's alone.
+func (s *session) shared(sql string, oids []uint32) *pool.Statement {
+	reading := ""
+	if len(s.settings) > 0 || len(s.touched) > 0 {
+		for _, name := range readingSettings {
+			if _, touched := s.touched[name]; touched {
+				return pool.NewStatement(sql, oids)
+			}
+			if value, set := s.settings[name]; set {
+				reading += name + "\x01" + value + "\x01"
+			}
+		}
+	}
+	if s.held.unsettled {
+		return pool.NewStatement(sql, oids)
+	}
+	return s.backend.shared(sql, oids, reading)
+}
+
+// shared is the statement of a text in which nothing depends on parameters, or
+// on these.
+func (b *backend) shared(sql string, oids []uint32, reading string) *pool.Statement {
+	return b.statements.get(sql, oids, b.definitionsVersion(), reading)
+}
+
+// reread sees to it that a statement that has to be prepared on another server
+// connection is shared with those that mean the same by its text now.
+func (s *session) reread(p *prepared) {
+	if p.unnamed || p.there || p.executes != nil || s.has(p) {
+		return
+	}
+	if s.operator {
+		for _, other := range s.statements {
+			if other.executes == p {
+				return // by the name that it has
+			}
+		}
+	}
+	p.shared = s.shared(p.shared.SQL, p.shared.ParamOIDs)
 }
