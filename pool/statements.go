@@ -13,7 +13,12 @@ type Statement struct {
 	Name      string // on every server connection
 	SQL       string
 	ParamOIDs []uint32
+
+	repeated atomic.Bool
 }
+
+// Repeated reports whether it has been called before.
+func (st *Statement) Repeated() bool { return st.repeated.Load() || st.repeated.Swap(true) }
 
 // StatementPrefix begins the names of Statements.
 const StatementPrefix = "tg_"

@@ -86,6 +86,11 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 			})
 		}
 	}
+	if p.unnamed && p.statement.ByKey {
+		if done, err := s.lookUpGroup(ctx, p, text, oids); done {
+			return err
+		}
+	}
 	s.noteTables(p, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: oids})
 	if err := s.lease(ctx); err != nil {
 		return s.refuse(err)

@@ -57,17 +57,114 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	if err := s.exchange(); err != nil {
 		return true, err
 	}
+	if !s.lookupRefused(shared) {
+		return true, s.settled()
+	}
+	l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, "")) // another one, if that is retired
+	return false, nil
+}
+
+// A lookupGroup is what most drivers send of a statement that they do not keep:
+// Parse, Bind, perhaps Describe, Execute and Sync, all in one.
+type lookupGroup struct {
+	bind      []byte // behind the names
+	describes bool
+	size      int // of the messages behind Parse
+}
+
+// lookupGroup finds what follows the Parse of an unnamed statement. Nothing of
+// it is taken.
+func (r *reader) lookupGroup() (g lookupGroup, ok bool) {
+	typ, body, after, ok := r.peek(0)
+	if !ok || typ != 'B' || len(body) < 2 || body[0] != 0 || body[1] != 0 {
+		return g, false
+	}
+	g.bind = body[2:]
+	typ, body, after, ok = r.peek(after)
+	if g.describes = ok && typ == 'D' && string(body) == "P\x00"; g.describes {
+		typ, body, after, ok = r.peek(after)
+	}
+	if !ok || typ != 'E' || string(body) != "\x00\x00\x00\x00\x00" {
+		return g, false
+	}
+	typ, _, g.size, ok = r.peek(after)
+	return g, ok && typ == 'S'
+}
+
+// lookUpGroup runs an unnamed statement whose Parse has just come, and what
+// follows it, by the statement that all sessions share. done is false if the
+// messages must be dealt with as they come. What it is prepared for needs no
+// second thought here: it is the client's own text, that comes again and again.
+func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oids []uint32) (done bool, err error) {
+	if s.operator || s.conn != nil || s.status != 'I' || !s.idle() {
+		return false, nil
+	}
+	g, ok := s.in.lookupGroup()
+	if !ok {
+		return false, nil
+	}
+	p.shared = s.shared(text, withKeys(oids, p.statement))
+	if !p.shared.Repeated() {
+		return false, nil
+	}
+	args := &s.args
+	defer args.forget()
+	if args.decode(g.bind) != nil || args.count() != p.statement.Params || s.checkBind(p, args) != nil {
+		return false, nil
+	}
+	if err := s.lease(ctx); err != nil {
+		return true, s.refuse(err)
+	}
+	if !s.conn.Statements.Has(p.shared) {
+		s.sendParse(&prepared{statement: p.statement, values: s.values, shared: p.shared, lookup: true}, replySkip)
+	}
+	if s.backend.confining {
+		s.confineTransaction()
+	}
+	msg, at := beginMessage(s.send, 'B')
+	msg = appendCString(append(msg, 0), p.shared.Name)
+	s.send = finishMessage(args.appendWithKeys(msg, p.statement.Keys, s.values), at)
+	s.push(request{await: awaitBind, retry: true, fake: parsedAndBound})
+	if g.describes {
+		s.send = appendTarget(s.send, 'D', 'P', "")
+		s.push(request{await: awaitDescribePortal, retry: true})
+	}
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitExecute})
+	s.send = appendBare(s.send, 'S')
+	s.push(request{await: awaitSync})
+	s.in.skip(g.size)
+	if err := s.exchange(); err != nil {
+		return true, err
+	}
+	if s.lookupRefused(p.shared) {
+		s.in.skip(-g.size)
+		return false, nil
+	}
+	s.counts.statements.Add(1)
+	p.parsed = true
+	s.statements[""] = p
+	err = s.settled()
+	s.clock.stop(s.counts, s.status)
+	return true, err
+}
+
+// parsedAndBound answers Parse and Bind.
+var parsedAndBound = appendBare(appendBare(nil, '1'), '2')
+
+// lookupRefused reports whether the server would not take a statement, so that
+// nothing of it has happened. One whose columns have changed is not used again.
+func (s *session) lookupRefused(shared *pool.Statement) bool {
 	refused := s.again
 	s.again = ""
 	if refused == "" || s.conn == nil {
-		return true, s.settled()
+		return false
 	}
 	s.confined = false
 	if refused == errPlanChanged.Code {
 		s.backend.statements.retire(shared)
-		l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, ""))
 	}
-	return false, nil
+	return true
 }
 
 // maySend reports whether what is checked of a statement's values holds. If not,

@@ -13,6 +13,8 @@ import (
 
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/pool"
+	"tenantgate/rewrite"
 )
 
 // lookups are simple queries that read by a unique key.
@@ -68,8 +70,12 @@ func varied(sql string) string {
 }
 
 // receive returns what the server says up to ReadyForQuery, which is left out.
-func (c *wireClient) receive(sql string) []string {
-	c.frontend.Send(&pgproto3.Query{String: sql})
+func (c *wireClient) receive(sql string) []string { return c.receiveAll(&pgproto3.Query{String: sql}) }
+
+func (c *wireClient) receiveAll(messages ...pgproto3.FrontendMessage) []string {
+	for _, msg := range messages {
+		c.frontend.Send(msg)
+	}
 	require.NoError(c.t, c.frontend.Flush())
 	var said []string
 	for {
@@ -117,6 +123,115 @@ func TestLookupsAnswerAsTheQueryDoes(t *testing.T) {
 					require.Contains(t, lastText(), "$1", sql)
 				}
 				require.Equal(t, want, conn.receive(sql), sql) // now that the server knows it
+			}
+		})
+	}
+}
+
+// A parameterized is a statement with the values of its parameters; ~ is NULL.
+type parameterized struct {
+	sql    string
+	oids   []uint32
+	values []string
+}
+
+// group is what a driver sends of it.
+func (p *parameterized) group(describes bool) []pgproto3.FrontendMessage {
+	bind := &pgproto3.Bind{}
+	for _, v := range p.values {
+		if v == "~" {
+			bind.Parameters = append(bind.Parameters, nil)
+		} else {
+			bind.Parameters = append(bind.Parameters, []byte(v))
+		}
+	}
+	list := []pgproto3.FrontendMessage{&pgproto3.Parse{Query: p.sql, ParameterOIDs: p.oids}, bind}
+	if describes {
+		list = append(list, &pgproto3.Describe{ObjectType: 'P'})
+	}
+	return append(list, &pgproto3.Execute{}, &pgproto3.Sync{})
+}
+
+// groups are statements that drivers send with parameters, and whether the server
+// connection is to have them prepared then: they
+// read by a unique key.
+var groups = map[*parameterized]bool{
+	{sql: "SELECT name FROM patients WHERE id = $1", values: []string{"3"}}:                                      true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- unknown", values: []string{"77777"}}:                       true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- NULL", values: []string{"~"}}:                              true,
+	{sql: "SELECT * FROM patients WHERE id = $1 -- bigint", oids: []uint32{20}, values: []string{"3"}}:           true,
+	{sql: "SELECT * FROM patients WHERE id = $1::int AND name <> $2 LIMIT $3", values: []string{"3", "x", "1"}}:  true,
+	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2", values: []string{"1", "2"}}:              true,
+	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2 -- another's", values: []string{"2", "2"}}: true,
+	{sql: "SELECT body FROM notes WHERE id = $1", values: []string{"00000000-0000-0000-0000-000000000001"}}:      true,
+	{sql: "SELECT name FROM countries WHERE code = 'DE'"}:                                                        true,
+	{sql: "SELECT body FROM notes WHERE id = $1 -- what is none", values: []string{"no uuid"}}:                   true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too few", values: []string{}}:                              false,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too many", values: []string{"1", "2"}}:                     false,
+	{sql: "SELECT nosuch FROM patients WHERE id = $1", values: []string{"3"}}:                                    false,
+	{sql: "SELECT name FROM patients WHERE id > $1 ORDER BY id", values: []string{"3"}}:                          false,
+	{sql: "SELECT count(*) FROM patients WHERE id = $1", values: []string{"3"}}:                                  false,
+	{sql: "SELECT name FROM patients WHERE id = $1 FOR UPDATE", values: []string{"3"}}:                           false,
+	{sql: "SELECT name FROM patients WHERE id = $1 OR name = $2", values: []string{"3", "x"}}:                    false,
+	{sql: "UPDATE patients SET name = name WHERE id = $1 RETURNING id", values: []string{"3"}}:                   false,
+}
+
+func TestUnnamedLookupsAnswerAsWhenTheyCameInPieces(t *testing.T) {
+	c := clinic.New(t, 2)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, poolOf(1))
+			conn := dialWire(t, g.url("tenant1"))
+			b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
+			require.NoError(t, err)
+			prepared := func(st *rewrite.Statement, oids []uint32) bool { // by the one server connection
+				lease := b.pool.TryAcquire(pool.Group{Name: "tenant1"})
+				require.NotNil(t, lease)
+				defer b.pool.Release(lease)
+				return lease.Statements.Has(b.shared(st.Text.SQLFor(b.secret.Values("1")), withKeys(oids, st), ""))
+			}
+			for p, byKey := range groups {
+				for _, describes := range []bool{true, false} {
+					conn.receive("BEGIN") // where nothing is shared
+					want := conn.receiveAll(p.group(describes)...)
+					conn.receive("ROLLBACK")
+					for range 3 {
+						require.Equal(t, want, conn.receiveAll(p.group(describes)...), p.sql)
+					}
+				}
+				result, err := b.rewriter.Rewrite(rewrite.Request{SQL: p.sql, Extended: true, ParamOIDs: p.oids}, b.catalog.Snapshot())
+				require.NoError(t, err, p.sql)
+				require.Equal(t, byKey, prepared(&result.Statements[0], p.oids), p.sql)
+			}
+		})
+	}
+}
+
+func TestUnnamedLookupSurvivesNewDefinitions(t *testing.T) {
+	c := clinic.New(t, 1)
+	for _, enforce := range enforcements {
+		t.Run(enforce.String(), func(t *testing.T) {
+			g := open(t, c, enforce, poolOf(1))
+			conn := g.tenant("1")
+			ask := func() pgtest.Outcome {
+				return pgtest.Extended(t, conn, "SELECT * FROM settings WHERE name = $1", []byte("language"))
+			}
+			before := ask()
+			for range 3 {
+				require.Equal(t, before, ask())
+			}
+			owner := pgtest.Connect(t, c.OwnerURL(g.database))
+			for _, change := range []string{"ADD COLUMN added int", "ALTER COLUMN added TYPE text", "RENAME added TO renamed"} {
+				pgtest.Must(t, owner, "ALTER TABLE settings "+change)
+				for range 3 {
+					outcome := ask()
+					require.Empty(t, outcome.Code, outcome.Message)
+					require.Len(t, outcome.Columns, len(before.Columns)+1)
+				}
+			}
+			pgtest.Must(t, owner, "ALTER TABLE settings DROP COLUMN renamed")
+			for range 3 {
+				require.Equal(t, before, ask())
 			}
 		})
 	}

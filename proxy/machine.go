@@ -53,7 +53,7 @@ type request struct {
 	text     *sentText       // awaitQuery: the same
 	value    string          // awaitTenant: what was set; awaitSetting: the name
 	refusal  error           // awaitRefusal
-	fake     []byte          // replyFake
+	fake     []byte          // replyFake; awaitBind: its answer, and that of the Parse before it
 	learn    *prepared       // awaitDescribe: whose parameters' types are wanted
 	columns  *prepared       // awaitDescribe, awaitDescribePortal: whose columns are described
 	reset    bool            // awaitSetting: the parameter was reset last

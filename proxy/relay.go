@@ -153,6 +153,10 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 		} else {
 			s.beginFeed()
 		}
+	case '2':
+		if req.fake != nil {
+			what, instead = replace, req.fake
+		}
 	case 'T', 'n':
 		if req.columns != nil {
 			req.columns.noteColumns(typ, body, s.backend.definitionsVersion())

@@ -56,6 +56,24 @@ func (r *reader) next() (typ byte, body []byte, err error) {
 	return typ, body, nil
 }
 
+// peek returns the message that begins so many bytes behind the next one, and
+// where the one after it does, if all of it is at hand.
+func (r *reader) peek(at int) (typ byte, body []byte, after int, ok bool) {
+	rest := r.buf[r.start:r.end]
+	if len(rest)-at < headSize {
+		return 0, nil, at, false
+	}
+	size := int(binary.BigEndian.Uint32(rest[at+1:])) - 4
+	if size < 0 || size > len(rest)-at-headSize {
+		return 0, nil, at, false
+	}
+	after = at + headSize + size
+	return rest[at], rest[at+headSize : after], after, true
+}
+
+// skip passes over messages that were peeked at, or goes back to them.
+func (r *reader) skip(bytes int) { r.start += bytes }
+
 // packet returns the body of a start-up packet: a length and no type.
 func (r *reader) packet() ([]byte, error) {
 	if err := r.need(4); err != nil {

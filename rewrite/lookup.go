@@ -132,12 +132,24 @@ func (r *Rewriter) lookup(f *lookupFinder, cat *catalog.Snapshot) *Lookup {
 	return l
 }
 
+// readsByKey reports whether a statement of the extended protocol is what a
+// Lookup would be made of: with parameters, or with literals that stay.
+func readsByKey(stmt *pg_query.Node, src *source, cat *catalog.Snapshot) bool {
+	query := stmt.GetSelectStmt()
+	if query == nil {
+		return false
+	}
+	f := &lookupFinder{src: src, types: make(map[int]uint32), params: true}
+	return f.selectStmt(query) && f.unique(cat)
+}
+
 // A lookupFinder goes through a statement.
 type lookupFinder struct {
-	src   *source
-	types map[int]uint32 // of the literals that were found, by their token
-	table *pg_query.RangeVar
-	equal []string // columns that equal a literal
+	src    *source
+	types  map[int]uint32 // of the literals that were found, by their token
+	params bool           // a parameter is as good as a literal
+	table  *pg_query.RangeVar
+	equal  []string // columns that equal a literal
 }
 
 func (f *lookupFinder) selectStmt(s *pg_query.SelectStmt) bool {
@@ -169,7 +181,7 @@ func (f *lookupFinder) count(n *pg_query.Node) bool {
 		return true
 	}
 	c := n.GetAConst()
-	return c.GetIval() != nil && f.literal(c, oidInt8)
+	return c.GetIval() != nil && f.literal(c, oidInt8) || f.parameter(n)
 }
 
 func (f *lookupFinder) condition(n *pg_query.Node) bool {
@@ -198,17 +210,25 @@ var comparisons = map[string]bool{"=": true, "<>": true, "<": true, "<=": true, 
 
 func (f *lookupFinder) comparison(e *pg_query.A_Expr) bool {
 	column, c := e.Lexpr.GetColumnRef(), e.Rexpr.GetAConst()
-	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || column == nil || c == nil {
+	if e.Kind != pg_query.A_Expr_Kind_AEXPR_OP || len(e.Name) != 1 || column == nil {
 		return false
 	}
 	name := e.Name[0].GetString_().GetSval()
-	if !comparisons[name] || !f.literal(c, 0) {
+	if !comparisons[name] || (c == nil || !f.literal(c, 0)) && !f.parameter(e.Rexpr) {
 		return false
 	}
 	if name == "=" {
 		f.equal = append(f.equal, column.Fields[len(column.Fields)-1].GetString_().GetSval())
 	}
 	return true
+}
+
+// parameter takes $1 and $1::type, if parameters are taken.
+func (f *lookupFinder) parameter(n *pg_query.Node) bool {
+	if cast := n.GetTypeCast(); cast != nil {
+		n = cast.Arg
+	}
+	return f.params && n.GetParamRef() != nil
 }
 
 // literal takes a constant that is written as one literal of a plain class. as

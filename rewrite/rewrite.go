@@ -61,6 +61,7 @@ type Statement struct {
 	Temporary bool       // it names temporary tables
 	Sequences SequenceUse
 	Lookup    *Lookup // how else a simple query can be sent, if it can
+	ByKey     bool    // Extended: it reads one row by a unique key, so one plan is good for all values
 	Refusal   error   // Config.Observe: why it should not be sent; nobody knows what it does
 
 	// Of a Reader alone.
@@ -174,6 +175,7 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 	if c != nil {
 		c.free = freeLiterals(stmts, src)
 	}
+	byKey := req.Extended && !req.Dump && !r.config.Observe && len(stmts) == 1 && readsByKey(stmts[0].Stmt, src, cat)
 	result := &Result{Statements: make([]Statement, 0, len(stmts))}
 	var part statementText
 	for _, raw := range stmts {
@@ -190,6 +192,7 @@ func (r *Rewriter) rewrite(req Request, cat *catalog.Snapshot, c *constants) (*R
 				return nil, err
 			}
 		}
+		s.ByKey = byKey && s.Kind == KindQuery && !s.Temporary && s.Hold == 0 && !s.Sequences.Draws
 		result.Statements = append(result.Statements, s)
 	}
 	if c != nil {
