@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
+
+	"tenantgate/internal/socket"
 )
 
 // The relay never decodes what it only passes on: it looks at message heads (a
@@ -13,7 +16,7 @@ import (
 
 const (
 	headSize       = 5
-	clientBuffer   = 8 << 10
+	clientBuffer   = len(socket.Buffer{})
 	maxMessage     = 1 << 30  // as PostgreSQL: no allocation beyond 1 GiB
 	maxStartupSize = 10_000   // as PostgreSQL's MAX_STARTUP_PACKET_LENGTH
 	maxAuthMessage = 64 << 10 // as PostgreSQL bounds SASL messages
@@ -21,10 +24,16 @@ const (
 
 var errMalformed = errors.New("malformed message")
 
+// buffers are lent to those of whose messages something is at hand.
+var buffers = sync.Pool{New: func() any { return new(socket.Buffer) }}
+
 // A reader cuts a client's bytes into messages. It keeps one small buffer,
-// which grows as the bytes of a large message arrive, not on its word.
+// which grows as the bytes of a large message arrive, not on its word. While it
+// waits for a plain socket it has none.
 type reader struct {
 	src        io.Reader
+	late       *socket.Conn   // src; nil if it is something else
+	lent       *socket.Buffer // buf, if that is one
 	buf        []byte
 	start, end int
 	limit      int           // of one message's body
@@ -32,7 +41,8 @@ type reader struct {
 }
 
 func newReader(src io.Reader) *reader {
-	return &reader{src: src, limit: maxMessage}
+	late, _ := src.(*socket.Conn)
+	return &reader{src: src, late: late, limit: maxMessage}
 }
 
 // buffered reports whether unread bytes are at hand.
@@ -96,12 +106,15 @@ func (r *reader) need(n int) error {
 	if r.end-r.start >= n {
 		return nil
 	}
+	if r.start == r.end && r.late != nil {
+		if err := r.wait(); err != nil || r.end >= n {
+			return err
+		}
+	}
 	r.makeRoom(n)
 	for r.end-r.start < n {
 		if r.end == len(r.buf) {
-			grown := make([]byte, min(2*len(r.buf), max(n, clientBuffer)))
-			copy(grown, r.buf[:r.end])
-			r.buf = grown
+			r.replace(make([]byte, min(2*len(r.buf), max(n, clientBuffer))))
 		}
 		got, err := r.src.Read(r.buf[r.end:])
 		r.end += got
@@ -118,18 +131,40 @@ func (r *reader) need(n int) error {
 	return nil
 }
 
+// wait reads when nothing is at hand.
+func (r *reader) wait() error {
+	r.replace(nil)
+	lent, got, err := r.late.ReadLate(&buffers)
+	if err != nil {
+		return err
+	}
+	r.lent, r.buf, r.end = lent, lent[:], got
+	if r.count != nil {
+		r.count.Add(int64(got))
+	}
+	return nil
+}
+
 // makeRoom moves the unread bytes to the front of a buffer of ordinary size,
 // or of the present one if n bytes are known to fit there.
 func (r *reader) makeRoom(n int) {
 	if len(r.buf) < clientBuffer || len(r.buf) > clientBuffer && n <= clientBuffer {
-		fresh := make([]byte, max(clientBuffer, r.end-r.start))
-		r.end = copy(fresh, r.buf[r.start:r.end])
-		r.buf, r.start = fresh, 0
+		r.replace(make([]byte, max(clientBuffer, r.end-r.start)))
 		return
 	}
 	if r.start > 0 {
 		r.end = copy(r.buf, r.buf[r.start:r.end])
 		r.start = 0
+	}
+}
+
+// replace moves the unread bytes to another buffer.
+func (r *reader) replace(buf []byte) {
+	r.end = copy(buf, r.buf[r.start:r.end])
+	r.buf, r.start = buf, 0
+	if r.lent != nil {
+		buffers.Put(r.lent)
+		r.lent = nil
 	}
 }
 

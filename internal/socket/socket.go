@@ -13,6 +13,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 )
 
@@ -29,7 +30,7 @@ func Wrap(conn net.Conn) net.Conn {
 		return conn
 	}
 	c := &Conn{plainConn: plain, raw: raw}
-	c.in.call, c.out.call = c.tryRead, c.tryWrite
+	c.in.call, c.late, c.out.call = c.tryRead, c.tryLate, c.tryWrite
 	return c
 }
 
@@ -44,6 +45,10 @@ type Conn struct {
 	raw syscall.RawConn
 	in  transfer
 	out transfer
+
+	late    func(fd uintptr) (done bool)
+	buffers *sync.Pool // of a ReadLate under way
+	buffer  *Buffer    // that it has taken
 }
 
 // A transfer is a Read or Write under way.
@@ -62,15 +67,50 @@ func (c *Conn) Read(b []byte) (int, error) {
 	c.in.b, c.in.n, c.in.err = b, 0, nil
 	err := c.raw.Read(c.in.call)
 	c.in.b = nil
+	return c.in.n, c.readError(err)
+}
+
+// readError is how the read that has just ended failed, if it did.
+func (c *Conn) readError(err error) error {
 	switch {
 	case err != nil:
-		return 0, err
+		return err
 	case c.in.err != nil:
-		return 0, &net.OpError{Op: "read", Net: c.RemoteAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: c.in.err}
+		return &net.OpError{Op: "read", Net: c.RemoteAddr().Network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: c.in.err}
 	case c.in.n == 0:
-		return 0, io.EOF
+		return io.EOF
+	default:
+		return nil
 	}
-	return c.in.n, nil
+}
+
+// A Buffer is what ReadLate reads into.
+type Buffer [8 << 10]byte
+
+// ReadLate is Read into a buffer from a pool of *Buffer, which is taken once
+// there is something to read: who waits holds none. It is the caller's then, who
+// puts it back. With an error there is none.
+func (c *Conn) ReadLate(buffers *sync.Pool) (*Buffer, int, error) {
+	c.buffers, c.in.n, c.in.err = buffers, 0, nil
+	err := c.readError(c.raw.Read(c.late))
+	buffer := c.buffer
+	c.buffers, c.buffer = nil, nil
+	if err != nil && buffer != nil {
+		buffers.Put(buffer)
+		buffer = nil
+	}
+	return buffer, c.in.n, err
+}
+
+func (c *Conn) tryLate(fd uintptr) bool {
+	buffer := c.buffers.Get().(*Buffer)
+	c.in.n, c.in.err = Read(fd, buffer[:])
+	if errors.Is(c.in.err, syscall.EAGAIN) {
+		c.buffers.Put(buffer)
+		return false
+	}
+	c.buffer = buffer
+	return true
 }
 
 func (c *Conn) tryRead(fd uintptr) bool {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -136,4 +137,42 @@ func TestOnlyPlainSocketsAreWrapped(t *testing.T) {
 	one, two := net.Pipe()
 	defer func() { _, _ = one.Close(), two.Close() }()
 	require.Equal(t, one, Wrap(one))
+}
+
+func TestWhoWaitsHoldsNoBuffer(t *testing.T) {
+	wrapped, other := pair(t, "tcp", "127.0.0.1:0")
+	c, ok := wrapped.(*Conn)
+	require.Equal(t, direct, ok)
+	if !ok {
+		return // nothing to offer
+	}
+	made := 0
+	buffers := &sync.Pool{New: func() any { made++; return new(Buffer) }}
+	read := func() (string, error) {
+		b, n, err := c.ReadLate(buffers)
+		if err != nil {
+			require.Nil(t, b)
+			return "", err
+		}
+		defer buffers.Put(b)
+		return string(b[:n]), nil
+	}
+	for _, want := range []string{"first", "second"} {
+		time.AfterFunc(50*time.Millisecond, func() { _, _ = other.Write([]byte(want)) })
+		got, err := read()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+		require.Nil(t, c.buffer)
+	}
+	require.NoError(t, c.SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+	_, err := read()
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.NoError(t, c.SetReadDeadline(time.Time{}))
+	require.NoError(t, other.Close())
+	_, err = read()
+	require.ErrorIs(t, err, io.EOF)
+	require.NoError(t, c.Close())
+	_, err = read()
+	require.ErrorIs(t, err, net.ErrClosed)
+	require.Positive(t, made)
 }
