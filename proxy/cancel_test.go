@@ -75,9 +75,9 @@ func TestClientThatLeavesWhileItWaitsOrRunsLeavesNothingBehind(t *testing.T) {
 	eventually(t, func() bool { return g.pool().Stat().Waiting == 0 }, "the waiter has left the queue")
 	release()
 
-	runs := send(long)
-	eventually(t, func() bool { return g.pool().Stat().Leased == 1 }, "the statement runs")
-	require.NoError(t, runs.Close())
+	leaves := send(long)
+	runs(t, c, g.database, long)
+	require.NoError(t, leaves.Close())
 	eventually(t, func() bool { return g.pool().Stat().Leased == 0 }, "the statement has been cancelled")
 	conn := g.tenant("1")
 	require.Equal(t, "0", pgtest.Must(t, conn, "SELECT count(*) FROM log_lines WHERE level = 'gone'")[0][0])
@@ -133,7 +133,7 @@ func TestKeysOfAProxyThatIsGoneCancelNothing(t *testing.T) {
 	after := open(t, c, RLS, nil)
 	conn := after.tenant("1")
 	failed := inBackground(conn, long)
-	eventually(t, func() bool { return after.pool().Stat().Leased == 1 }, "the statement runs")
+	runs(t, c, after.database, long)
 	for _, key := range [][]byte{secret, conn.SecretKey()[:3], append(conn.SecretKey(), 0), make([]byte, 4), make([]byte, 32)} {
 		for _, id := range []uint32{pid, conn.PID()} {
 			after.server.cancelStatement(t.Context(), append([]byte{byte(id >> 24), byte(id >> 16), byte(id >> 8), byte(id)}, key...))

@@ -147,7 +147,7 @@ func TestInterruptInPsqlCancelsAndTheSessionGoesOn(t *testing.T) {
 			}
 
 			s.types(long + ";\n")
-			busy()
+			runs(t, c, g.database, long)
 			s.interrupted("57014: canceling statement due to user request")
 			s.alive()
 
