@@ -277,6 +277,8 @@ func TestLookupsAreSharedByTenants(t *testing.T) {
 					sql := "SELECT tenant_id, name FROM patients WHERE id = " + id
 					want := pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)), sql+" AND tenant_id = "+key)
 					require.Equal(t, want, pgtest.Must(t, conn, sql))
+					outcome := pgtest.Extended(t, conn, "SELECT tenant_id, name FROM patients WHERE id = $1", []byte(id))
+					require.Equal(t, want, outcome.Rows)
 				}
 			}
 		})
