@@ -79,7 +79,7 @@ func TestNamesOfStatementsAndPortalsAreASessionsOwn(t *testing.T) {
 			}
 		})
 	}
-	for name, database := range map[string]string{"rls": c.Policies, "rewrite": c.Plain} {
+	for name, database := range map[string]string{"rls": c.Policies(), "rewrite": c.Plain()} {
 		t.Run("without guard, "+name, func(t *testing.T) {
 			client := dialWire(t, c.URL(database))
 			for _, a := range attacks {

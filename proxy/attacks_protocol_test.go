@@ -40,7 +40,7 @@ func TestFunctionCallMessagesAreRefused(t *testing.T) {
 			require.False(t, h.holds(marks...))
 		}
 	}
-	direct := newHostile(t, c.URL(c.Plain), nil)
+	direct := newHostile(t, c.URL(c.Plain()), nil)
 	require.Empty(t, send(direct, toXML).codes)
 	require.True(t, direct.holds(marks...), "it would show rows")
 }

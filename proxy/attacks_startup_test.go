@@ -22,11 +22,11 @@ const theirNames = "SELECT string_agg(DISTINCT name, ',') FROM public.patients"
 // they have to do what the file says.
 func TestStartUpPacketsDoNotChangeTheTenant(t *testing.T) {
 	c := clinic.New(t, 2)
-	require.NoError(t, c.Server.Exec(t.Context(), c.Policies, `
+	require.NoError(t, c.Server.Exec(t.Context(), c.Policies(), `
 		DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'clinic_admin') THEN CREATE ROLE clinic_admin BYPASSRLS; END IF; END $$;
 		CREATE SCHEMA attic; GRANT SELECT ON patients TO clinic_admin; GRANT clinic_admin TO `+clinic.Role))
 	t.Cleanup(func() {
-		require.NoError(t, c.Server.Exec(context.Background(), c.Policies, "REVOKE clinic_admin FROM "+clinic.Role))
+		require.NoError(t, c.Server.Exec(context.Background(), c.Policies(), "REVOKE clinic_admin FROM "+clinic.Role))
 	})
 	attacks := readAttacks(t, "../testdata/attacks/i_startup.txt")
 	require.GreaterOrEqual(t, len(attacks), 80)
@@ -55,7 +55,7 @@ func TestStartUpPacketsDoNotChangeTheTenant(t *testing.T) {
 		})
 	}
 	t.Run("without guard", func(t *testing.T) {
-		usual := pgtest.Must(t, begin(t, c.URL(c.Policies), c.Policies, &attack{}), startUpState)
+		usual := pgtest.Must(t, begin(t, c.URL(c.Policies()), c.Policies(), &attack{}), startUpState)
 		for _, a := range attacks {
 			if want, got := a.bare["rls"].kind, startUpEffect(t, c, usual, a); got != want {
 				t.Errorf("%s\nwithout guard: want %q, but it is %q", a, want, got)
@@ -139,7 +139,7 @@ func begin(t *testing.T, url, database string, a *attack) *pgconn.PgConn {
 // startUpEffect tells what PostgreSQL does with an attack's packet.
 func startUpEffect(t *testing.T, c *clinic.Clinic, usual [][]string, a *attack) string {
 	t.Helper()
-	conn, _, _ := knock(t, c.URL(c.Policies), a.packet(t, clinic.Role, c.Policies))
+	conn, _, _ := knock(t, c.URL(c.Policies()), a.packet(t, clinic.Role, c.Policies()))
 	if conn == nil {
 		return harmless
 	}

@@ -40,12 +40,12 @@ func newBattlefield(t *testing.T) *battlefield {
 	text, err := os.ReadFile("../testdata/attacks/schema.sql")
 	require.NoError(t, err)
 	f.oracle = f.Oracle(t, "1")
-	for _, database := range []string{f.Policies, f.Plain, f.oracle} {
+	for _, database := range []string{f.Policies(), f.Plain(), f.oracle} {
 		require.NoError(t, f.Server.Exec(t.Context(), database, "GRANT TEMPORARY ON DATABASE "+database+" TO "+clinic.Role))
 		require.NoError(t, f.Server.Exec(t.Context(), database, string(text)))
 	}
 	t.Cleanup(func() {
-		require.NoError(t, f.Server.Exec(context.Background(), f.Policies, "REVOKE clinic_admin FROM "+clinic.Role))
+		require.NoError(t, f.Server.Exec(context.Background(), f.Policies(), "REVOKE clinic_admin FROM "+clinic.Role))
 	})
 	var policies, alone, trespass strings.Builder
 	for _, table := range attackTables {
@@ -62,15 +62,15 @@ func newBattlefield(t *testing.T) *battlefield {
 	for _, table := range []string{"members", "patients", "notes", "log_lines", "events"} {
 		fmt.Fprintf(&trespass, "CREATE TRIGGER trespass BEFORE TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION trespass();", table)
 	}
-	require.NoError(t, f.Server.Exec(t.Context(), f.Policies, policies.String()))
+	require.NoError(t, f.Server.Exec(t.Context(), f.Policies(), policies.String()))
 	require.NoError(t, f.Server.Exec(t.Context(), f.oracle, alone.String()+"DELETE FROM invoice_lines WHERE tenant_id <> 1; DELETE FROM jobs; DELETE FROM audit_log; DELETE FROM backup; SELECT lo_unlink(4242);"+
 		"REFRESH MATERIALIZED VIEW patient_names; REFRESH MATERIALIZED VIEW patient_counts"))
-	for _, database := range []string{f.Policies, f.Plain} {
+	for _, database := range []string{f.Policies(), f.Plain()} {
 		watch(t, f.Clinic, database, "1")
 		require.NoError(t, f.Server.Exec(t.Context(), database, trespass.String()+"ANALYZE"))
 	}
-	f.without["rls"] = f.copyOf(t, f.Policies)
-	f.without["rewrite"] = f.copyOf(t, f.Plain)
+	f.without["rls"] = f.copyOf(t, f.Policies())
+	f.without["rewrite"] = f.copyOf(t, f.Plain())
 	return f
 }
 

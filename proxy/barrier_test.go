@@ -133,7 +133,7 @@ func makeAccounts(t *testing.T, c *clinic.Clinic, database string, many bool) {
 	if many {
 		ddl += manyAccounts
 	}
-	if database == c.Policies {
+	if database == c.Policies() {
 		ddl += accountsPolicy
 	}
 	_, err := owner.Exec(t.Context(), ddl+"ANALYZE accounts").ReadAll()
@@ -147,9 +147,9 @@ func TestConditionsDoNotRunOnRowsOfOthers(t *testing.T) {
 		for _, enforce := range []Enforcement{Rewrite, Both} {
 			t.Run(size+"/"+enforce.String(), func(t *testing.T) {
 				c := clinic.New(t, 2)
-				database := c.Plain
+				database := c.Plain()
 				if enforce == Both {
-					database = c.Policies
+					database = c.Policies()
 				}
 				makeAccounts(t, c, database, size == "large")
 				conn := open(t, c, enforce, nil).tenant("1")
@@ -191,8 +191,8 @@ func TestConditionsDoNotRunOnRowsOfOthers(t *testing.T) {
 
 func TestInertConditionsKeepTheirIndexes(t *testing.T) {
 	c := clinic.New(t, 2)
-	makeAccounts(t, c, c.Plain, true)
-	super := pgtest.Connect(t, c.Server.SuperuserURL(c.Plain))
+	makeAccounts(t, c, c.Plain(), true)
+	super := pgtest.Connect(t, c.Server.SuperuserURL(c.Plain()))
 	cat, err := catalog.Load(t.Context(), pgtest.Querier{Conn: super}, clinic.Config())
 	require.NoError(t, err)
 	r, err := rewrite.New(rewrite.Config{Setting: clinic.Setting, Confine: true})
@@ -222,7 +222,7 @@ func TestInertConditionsKeepTheirIndexes(t *testing.T) {
 // match up to there: it never gets to them.
 func TestAPatternThatIsBoundCannotFailOnRowsOfOthers(t *testing.T) {
 	c := clinic.New(t, 2)
-	makeAccounts(t, c, c.Plain, false)
+	makeAccounts(t, c, c.Plain(), false)
 	conn := open(t, c, Rewrite, nil).tenant("1")
 	const sql = "SELECT id FROM accounts WHERE name LIKE $1"
 	for _, pattern := range []string{`vi\`, `ow\`, `nobody\`, `%\\\`} {

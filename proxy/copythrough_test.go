@@ -20,7 +20,7 @@ import (
 func openOwner(t *testing.T) *gate {
 	t.Helper()
 	c := clinic.New(t, 2)
-	server, err := pgconn.ParseConfig(c.Server.SuperuserURL(c.Plain))
+	server, err := pgconn.ParseConfig(c.Server.SuperuserURL(c.Plain()))
 	require.NoError(t, err)
 	direct := fmt.Sprintf("host=%s port=%d user=%s password='%s' dbname=%s", c.Server.Dir(), server.Port, server.User, server.Password, server.Database)
 	return open(t, c, Rewrite, func(cfg *Config) {

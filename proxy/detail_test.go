@@ -14,7 +14,7 @@ import (
 // PostgreSQL tells none itself.
 func TestDetailOfAViolationIsToldWhereTheKeyIsTheTenantsOwn(t *testing.T) {
 	c := clinic.New(t, 2)
-	for _, database := range []string{c.Policies, c.Plain} {
+	for _, database := range []string{c.Policies(), c.Plain()} {
 		require.NoError(t, c.Server.Exec(t.Context(), database, `
 			CREATE TABLE seats ("tenant_id" int NOT NULL, seat text NOT NULL, UNIQUE (tenant_id, seat));
 			CREATE TABLE names (tenant_id int NOT NULL, name text NOT NULL UNIQUE);
@@ -22,7 +22,7 @@ func TestDetailOfAViolationIsToldWhereTheKeyIsTheTenantsOwn(t *testing.T) {
 			INSERT INTO seats VALUES (1, 'a'), (2, 'b'); INSERT INTO names VALUES (1, 'a'), (2, 'b'); INSERT INTO shares VALUES (1, 'a'), (2, 'b');
 			GRANT SELECT, INSERT, UPDATE, DELETE ON seats, names, shares TO `+clinic.Role))
 	}
-	require.NoError(t, c.Server.Exec(t.Context(), c.Policies, `
+	require.NoError(t, c.Server.Exec(t.Context(), c.Policies(), `
 		ALTER TABLE seats ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 		CREATE POLICY tenant ON seats USING (tenant_id = (SELECT nullif(current_setting('app.tenant_id', true), '')::int))`))
 	own := map[string]string{"INSERT INTO seats (seat) VALUES ('a')": "Key (tenant_id, seat)=(1, a) already exists."}
@@ -32,7 +32,7 @@ func TestDetailOfAViolationIsToldWhereTheKeyIsTheTenantsOwn(t *testing.T) {
 		"INSERT INTO seats (seat) VALUES (NULL)",
 	}
 	rewriting := open(t, c, Rewrite, poolOf(1)).tenant("1")
-	direct := pgtest.Connect(t, c.URL(c.Plain))
+	direct := pgtest.Connect(t, c.URL(c.Plain()))
 	for sql, detail := range own {
 		require.Equal(t, detail, detailOf(t, rewriting, sql))
 		require.Equal(t, detail, detailOf(t, direct, "INSERT INTO seats (tenant_id, seat) VALUES (1, 'a')"))

@@ -16,7 +16,7 @@ import (
 // hosts makes a gate's backend one of several addresses, tried in that order.
 func hosts(t testing.TB, c *clinic.Clinic, addresses ...string) func(*Config) {
 	return func(cfg *Config) {
-		url := strings.Replace(c.URL(c.Policies), c.Server.Addr(), strings.Join(addresses, ","), 1)
+		url := strings.Replace(c.URL(c.Policies()), c.Server.Addr(), strings.Join(addresses, ","), 1)
 		b := cfg.Backends["main"]
 		var err error
 		b.Pool.Server, err = pgconn.ParseConfig(url)

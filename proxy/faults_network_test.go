@@ -21,7 +21,7 @@ func behind(t testing.TB, c *clinic.Clinic, limits auth.Limits, acquire, silence
 	g := limited(t, c, RLS, limits, func(cfg *Config, _ *auth.Config) {
 		b := cfg.Backends["main"]
 		var err error
-		b.Pool.Server, err = pgconn.ParseConfig(network.Via(c.URL(c.Policies)))
+		b.Pool.Server, err = pgconn.ParseConfig(network.Via(c.URL(c.Policies())))
 		require.NoError(t, err)
 		b.Pool.AcquireTimeout, b.Pool.Silence = acquire, silence
 		cfg.Backends["main"] = b

@@ -53,7 +53,7 @@ func ward(t testing.TB, settings map[string]string) *clinic.Clinic {
 	ctx := context.Background()
 	require.NoError(t, s.CreateDatabase(ctx, "ward", ""))
 	require.NoError(t, s.Exec(ctx, "ward", wardSchema))
-	return &clinic.Clinic{Server: s, Keys: []string{"1", "2"}, Policies: "ward", Plain: "ward"}
+	return clinic.In(t, s, "ward", "1", "2")
 }
 
 // descriptors is how many file descriptors this process has open.

@@ -298,7 +298,7 @@ func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
 	}
 	for _, key := range []string{"1", "2"} {
 		t.Run("tenant"+key, func(t *testing.T) {
-			for _, database := range []string{c.Policies, c.Plain} {
+			for _, database := range []string{c.Policies(), c.Plain()} {
 				watch(t, c, database, key)
 			}
 			tenant, err := strconv.Atoi(key)
@@ -307,7 +307,7 @@ func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
 				seed: seed, key: key, options: sqlgen.Options{Tenant: tenant, Referenced: key != "1"},
 				oracle: pgtest.Connect(t, c.URL(c.Oracle(t, key))), kinds: make(map[string]int), failed: make(map[string]int),
 			}
-			cmp.bare = pgtest.Connect(t, c.URL(c.Plain))
+			cmp.bare = pgtest.Connect(t, c.URL(c.Plain()))
 			for _, conn := range []*pgconn.PgConn{cmp.oracle, cmp.bare} {
 				pgtest.Must(t, conn, "SET statement_timeout = '2s'")
 			}
@@ -323,12 +323,12 @@ func TestGeneratedStatementsAnswerAsForTheTenantAlone(t *testing.T) {
 			}
 			for i := range share {
 				if i == share/2 && key == "1" {
-					for _, database := range []string{c.Policies, c.Plain} {
+					for _, database := range []string{c.Policies(), c.Plain()} {
 						c.AddTenant(t, database, "4")
 					}
 				}
 				if i%vacuumAfter == vacuumAfter-1 { // what was rolled back slows the servers down
-					for _, database := range []string{c.Policies, c.Plain, c.Oracle(t, key)} {
+					for _, database := range []string{c.Policies(), c.Plain(), c.Oracle(t, key)} {
 						require.NoError(t, c.Server.Exec(context.Background(), database, "VACUUM"))
 					}
 				}

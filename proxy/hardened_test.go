@@ -26,7 +26,7 @@ func harden(t *testing.T, c *clinic.Clinic, database string) {
 		s, err := catalog.Load(context.Background(), pgtest.Querier{Conn: owner}, config)
 		require.NoError(t, err)
 		plan, err := catalog.Bootstrap(s, catalog.BootstrapConfig{
-			Setting: clinic.Setting, Role: clinic.Role, Harden: true, NoRowSecurity: database == c.Plain,
+			Setting: clinic.Setting, Role: clinic.Role, Harden: true, NoRowSecurity: database == c.Plain(),
 		})
 		require.NoError(t, err)
 		return plan
@@ -41,8 +41,8 @@ func harden(t *testing.T, c *clinic.Clinic, database string) {
 
 func TestTenantSeesItsRowsInAHardenedDatabaseToo(t *testing.T) {
 	c := clinic.New(t, 3)
-	watch(t, c, c.Policies, "1")
-	harden(t, c, c.Policies)
+	watch(t, c, c.Policies(), "1")
+	harden(t, c, c.Policies())
 	files, err := filepath.Glob("../testdata/oracle/*.sql")
 	require.NoError(t, err)
 	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
@@ -104,8 +104,8 @@ ROLLBACK;
 
 func TestWhatIsTakenFromPublicIsOutOfTheRolesReach(t *testing.T) {
 	c := clinic.New(t, 1)
-	harden(t, c, c.Policies)
-	app := pgtest.Connect(t, c.URL(c.Policies))
+	harden(t, c, c.Policies())
+	app := pgtest.Connect(t, c.URL(c.Policies()))
 	for _, sql := range []string{
 		"SELECT query_to_xml('SELECT 1', true, false, '')", "SELECT * FROM ts_stat('SELECT NULL::tsvector')", "SELECT lo_create(0)",
 		"SELECT pg_terminate_backend(1)", "SELECT pg_stat_get_activity(NULL)", "TABLE pg_stat_activity", "TABLE pg_stats", "TABLE pg_locks",
@@ -142,11 +142,11 @@ func allowed(t *testing.T, file string) map[string]bool {
 
 func TestNothingThatTenantsMayUseIsTakenFromPublic(t *testing.T) {
 	c := clinic.New(t, 1)
-	app := pgtest.Connect(t, c.URL(c.Policies))
+	app := pgtest.Connect(t, c.URL(c.Policies()))
 	const builtins = `SELECT 'functions.txt', proname FROM pg_proc WHERE oid < 16384 AND has_function_privilege(oid, 'EXECUTE')
 		UNION SELECT 'relations.txt', relname FROM pg_class WHERE oid < 16384 AND relkind IN ('r', 'v') AND has_table_privilege(oid, 'SELECT')`
 	before := pgtest.Must(t, app, builtins)
-	harden(t, c, c.Policies)
+	harden(t, c, c.Policies())
 	after := pgtest.Must(t, app, builtins)
 	use := map[string]map[string]bool{"functions.txt": allowed(t, "functions.txt"), "relations.txt": allowed(t, "relations.txt")}
 	taken := 0

@@ -38,9 +38,9 @@ type gate struct {
 // configuration.
 func open(t testing.TB, c *clinic.Clinic, enforce Enforcement, change func(*Config)) *gate {
 	t.Helper()
-	database := c.Policies
+	database := c.Policies()
 	if enforce == Rewrite {
-		database = c.Plain
+		database = c.Plain()
 	}
 	server, err := pgconn.ParseConfig(c.URL(database))
 	require.NoError(t, err)

@@ -164,7 +164,7 @@ func TestStatementTimeoutIsByTheProxysClock(t *testing.T) {
 // napping gives tenants of a clinic a function that takes its time: nap(seconds).
 func napping(t testing.TB, c *clinic.Clinic, cfg *Config) {
 	t.Helper()
-	require.NoError(t, c.Server.Exec(t.Context(), c.Policies, `
+	require.NoError(t, c.Server.Exec(t.Context(), c.Policies(), `
 		CREATE FUNCTION public.nap(float8) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'SELECT pg_sleep($1)';
 		GRANT EXECUTE ON FUNCTION public.nap TO `+clinic.Role))
 	cfg.Catalog.AllowFunctions = append(slices.Clone(cfg.Catalog.AllowFunctions), catalog.Name{Schema: "public", Name: "nap"})

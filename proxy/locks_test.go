@@ -187,7 +187,7 @@ func TestProxiesWithOneSecretShareLocks(t *testing.T) {
 
 func TestLocksAndChannelsAreGrantedInAHardenedDatabase(t *testing.T) {
 	c := clinic.New(t, 1)
-	harden(t, c, c.Policies)
+	harden(t, c, c.Policies())
 	g := open(t, c, Both, poolOf(1))
 	conn := g.tenant("1")
 	require.Equal(t, [][]string{{"t", "t"}}, pgtest.Must(t, conn, "SELECT pg_try_advisory_lock(1), pg_try_advisory_xact_lock_shared(1, 2)"))

@@ -36,7 +36,7 @@ func openOperators(t *testing.T, size int) (g *gate, direct string) {
 				{User: "tenant1", Password: password, Tenants: []string{"tenant1"}},
 				{User: "ops", Password: password, Operator: true, Backend: "main"},
 				{User: owner, Password: password, Operator: true, URL: direct},
-				{User: "migrator", Password: password, Operator: true, URL: c.Server.SuperuserURL(c.Policies)},
+				{User: "migrator", Password: password, Operator: true, URL: c.Server.SuperuserURL(c.Policies())},
 			},
 		})
 		require.NoError(t, err)

@@ -123,7 +123,7 @@ func (c oracleCase) question() question {
 func TestTenantSeesTheDatabaseThatHoldsItsRowsAlone(t *testing.T) {
 	t.Parallel() // with others that take long
 	c := clinic.New(t, 3)
-	for _, database := range []string{c.Policies, c.Plain} {
+	for _, database := range []string{c.Policies(), c.Plain()} {
 		watch(t, c, database, "1")
 	}
 	files, err := filepath.Glob("../testdata/oracle/*.sql")

@@ -99,9 +99,9 @@ func TestStatementsSeeColumnsThatWereAdded(t *testing.T) {
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
 			c := clinic.New(t, 2)
-			database := c.Plain
+			database := c.Plain()
 			if enforce != Rewrite {
-				database = c.Policies
+				database = c.Policies()
 			}
 			g := open(t, c, enforce, poolOf(1))
 			const sql = "SELECT * FROM countries"

@@ -79,9 +79,9 @@ SELECT name FROM patients WHERE id = $1 \g
 func pgtestOracle(t *testing.T, c *clinic.Clinic, enforce Enforcement) string {
 	t.Helper()
 	alone := clinic.New(t, 1)
-	database := alone.Policies
+	database := alone.Policies()
 	if enforce == Rewrite {
-		database = alone.Plain
+		database = alone.Plain()
 	} else {
 		owner := pgtest.Connect(t, c.Server.SuperuserURL(database))
 		pgtest.Must(t, owner, "ALTER ROLE "+clinic.Role+" IN DATABASE "+database+" SET "+clinic.Setting+" = '1'")

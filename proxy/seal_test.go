@@ -45,8 +45,8 @@ func withSeal(cfg *Config) {
 
 func TestTenantSeesItsRowsInASealedDatabaseToo(t *testing.T) {
 	c := clinic.New(t, 3)
-	watch(t, c, c.Policies, "1")
-	seal(t, c, c.Policies)
+	watch(t, c, c.Policies(), "1")
+	seal(t, c, c.Policies())
 	files, err := filepath.Glob("../testdata/oracle/*.sql")
 	require.NoError(t, err)
 	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
@@ -79,7 +79,7 @@ func TestTenantSeesItsRowsInASealedDatabaseToo(t *testing.T) {
 
 func TestSealIsMadeAnewForEveryTransaction(t *testing.T) {
 	c := clinic.New(t, 2)
-	seal(t, c, c.Policies)
+	seal(t, c, c.Policies())
 	for _, enforce := range []Enforcement{RLS, Both} {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := open(t, c, enforce, func(cfg *Config) { withSeal(cfg); poolOf(1)(cfg) })
@@ -109,7 +109,7 @@ func TestSealIsMadeAnewForEveryTransaction(t *testing.T) {
 
 func TestSealIsByTheClockOfTheServer(t *testing.T) {
 	c := clinic.New(t, 1)
-	seal(t, c, c.Policies)
+	seal(t, c, c.Policies())
 	g := open(t, c, RLS, func(cfg *Config) { withSeal(cfg); poolOf(1)(cfg) })
 	conn := g.tenant("1")
 	pgtest.Must(t, conn, "SELECT FROM patients")
@@ -122,7 +122,7 @@ func TestSealIsByTheClockOfTheServer(t *testing.T) {
 
 func TestSealWithAnotherKeyShowsNothing(t *testing.T) {
 	c := clinic.New(t, 1)
-	seal(t, c, c.Policies)
+	seal(t, c, c.Policies())
 	g := open(t, c, RLS, func(cfg *Config) {
 		b := cfg.Backends["main"]
 		b.SealKey = &catalog.SealKey{1}
@@ -143,7 +143,7 @@ func BenchmarkSeal(b *testing.B) {
 	c := clinic.New(b, 2)
 	plain := open(b, c, RLS, nil).tenant("1")
 	other := clinic.New(b, 2)
-	seal(b, other, other.Policies)
+	seal(b, other, other.Policies())
 	sealed := open(b, other, RLS, withSeal).tenant("1")
 	const sql = "SELECT name FROM patients WHERE id = $1"
 	for _, conn := range []*pgconn.PgConn{plain, sealed} {

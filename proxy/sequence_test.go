@@ -14,7 +14,7 @@ func TestTenantsTakeNumbersOfASequence(t *testing.T) {
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
 			c := clinic.New(t, 2)
-			for _, database := range []string{c.Policies, c.Plain} {
+			for _, database := range []string{c.Policies(), c.Plain()} {
 				require.NoError(t, c.Server.Exec(t.Context(), database, `CREATE SEQUENCE document_seq START 1000 INCREMENT 50;
 					CREATE SEQUENCE other_seq; GRANT USAGE ON SEQUENCE document_seq, other_seq TO `+clinic.Role))
 			}
@@ -44,7 +44,7 @@ func TestCurrvalAndLastvalAnswerWhatTheTransactionHasTaken(t *testing.T) {
 	for _, enforce := range enforcements {
 		t.Run(enforce.String(), func(t *testing.T) {
 			c := clinic.New(t, 2)
-			for _, database := range []string{c.Policies, c.Plain} {
+			for _, database := range []string{c.Policies(), c.Plain()} {
 				require.NoError(t, c.Server.Exec(t.Context(), database, "CREATE SEQUENCE document_seq START 1000; GRANT USAGE ON SEQUENCE document_seq TO "+clinic.Role))
 			}
 			g := open(t, c, enforce, func(cfg *Config) {

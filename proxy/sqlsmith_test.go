@@ -82,7 +82,7 @@ func TestSqlsmithSeesNoOtherTenant(t *testing.T) {
 	program, err := exec.LookPath("sqlsmith")
 	require.NoError(t, err)
 	c := clinic.New(t, 3)
-	for _, database := range []string{c.Policies, c.Plain} {
+	for _, database := range []string{c.Policies(), c.Plain()} {
 		watch(t, c, database, "1")
 	}
 	g := open(t, c, Both, nil)

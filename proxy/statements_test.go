@@ -30,7 +30,7 @@ func TestTextsThatMeanSomethingElseAreNotShared(t *testing.T) {
 	g := open(t, c, Both, poolOf(1))
 	seen := make(map[string]bool)
 	for _, setting := range settings {
-		direct, conn := pgtest.Connect(t, c.URL(c.Policies)), g.tenant("1")
+		direct, conn := pgtest.Connect(t, c.URL(c.Policies())), g.tenant("1")
 		for _, conn := range []*pgconn.PgConn{direct, conn} {
 			pgtest.Simple(t, conn, setting)
 		}

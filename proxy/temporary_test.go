@@ -281,7 +281,7 @@ func TestPinnedConnectionThatDiesTakesItsStateAlong(t *testing.T) {
 	conn := g.tenant("1")
 	pgtest.Must(t, conn, "CREATE TEMP TABLE scratch (a int)")
 	pid := pgtest.Must(t, conn, "SELECT pg_backend_pid()")[0][0]
-	admin := pgtest.Connect(t, c.URL(c.Policies))
+	admin := pgtest.Connect(t, c.URL(c.Policies()))
 	pgtest.Must(t, admin, "SELECT pg_terminate_backend("+pid+", 5000)")
 	require.NotEmpty(t, pgtest.Simple(t, conn, "SELECT * FROM scratch")[0].Code)
 	refuses(t, conn, "42P01", "SELECT * FROM scratch")

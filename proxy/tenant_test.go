@@ -84,7 +84,7 @@ func TestTableMadeAfterStartUpIsFound(t *testing.T) {
 
 func TestTableWithoutPoliciesIsRefusedWherePoliciesAreReliedOn(t *testing.T) {
 	c := clinic.New(t, 2)
-	owner := pgtest.Connect(t, c.OwnerURL(c.Policies))
+	owner := pgtest.Connect(t, c.OwnerURL(c.Policies()))
 	pgtest.Must(t, owner, "ALTER TABLE notes DISABLE ROW LEVEL SECURITY")
 	for _, enforce := range []Enforcement{RLS, Both} {
 		refused := pgtest.Simple(t, open(t, c, enforce, nil).tenant("1"), "SELECT body FROM notes")[0]
@@ -94,7 +94,7 @@ func TestTableWithoutPoliciesIsRefusedWherePoliciesAreReliedOn(t *testing.T) {
 
 func TestRoleThatPoliciesDoNotHoldIsNotServed(t *testing.T) {
 	c := clinic.New(t, 1)
-	for _, url := range []string{c.Server.SuperuserURL(c.Policies), c.OwnerURL(c.Policies)} {
+	for _, url := range []string{c.Server.SuperuserURL(c.Policies()), c.OwnerURL(c.Policies())} {
 		g := open(t, c, RLS, nil)
 		cfg := g.server.cfg
 		server, err := pgconn.ParseConfig(url)

@@ -79,8 +79,8 @@ tenancy:
   acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
 tenants: [{id: acme, key: "1"}]
 logins: [{user: acme_app, password: secret, tenant: acme}]
-`, c.URL(c.Policies), pool, clinic.Setting))
-	return cmd, "postgres://acme_app:secret@" + addresses["clients are served"][0] + "/" + c.Policies + "?sslmode=disable"
+`, c.URL(c.Policies()), pool, clinic.Setting))
+	return cmd, "postgres://acme_app:secret@" + addresses["clients are served"][0] + "/" + c.Policies() + "?sslmode=disable"
 }
 
 func TestCopyStreamsThroughLittleMemory(t *testing.T) {

@@ -67,7 +67,7 @@ note: whoever has the role's password`)
 // What a tenant's condition tells is asked through the proxy itself.
 func TestDoctorAsksAsATenantWhatConditionsTell(t *testing.T) {
 	c := clinic.New(t, 2)
-	for enforce, database := range map[string]string{"rls": c.Policies, "rewrite": c.Plain, "both": c.Policies} {
+	for enforce, database := range map[string]string{"rls": c.Policies(), "rewrite": c.Plain(), "both": c.Policies()} {
 		config := filepath.Join(t.TempDir(), "tenantgate.yaml")
 		require.NoError(t, os.WriteFile(config, fmt.Appendf(nil, `
 backends: {main: {url: %q}}
@@ -185,9 +185,9 @@ tenancy:
   acknowledge: ["fk-cascade-without-tenant:public.invoice_lines"]
 tenants: [{id: acme, key: "1"}, {id: globex, key: "2", database: %s}]
 logins: [{user: acme, password: a, tenant: acme}, {user: globex, password: g, tenant: globex}]
-`, c.URL(c.Policies), faulty))
+`, c.URL(c.Policies()), faulty))
 	address := addresses["clients are served"][0]
-	pgtest.Must(t, pgtest.Connect(t, "postgres://acme:a@"+address+"/"+c.Policies+"?sslmode=disable"), "TABLE patients")
+	pgtest.Must(t, pgtest.Connect(t, "postgres://acme:a@"+address+"/"+c.Policies()+"?sslmode=disable"), "TABLE patients")
 
 	url := "postgres://globex:g@" + address + "/" + faulty + "?sslmode=disable"
 	_, err := pgconn.Connect(t.Context(), url)

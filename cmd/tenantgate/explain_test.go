@@ -19,9 +19,9 @@ import (
 // clinicConfig writes a configuration for a clinic's databases.
 func clinicConfig(t *testing.T, c *clinic.Clinic, enforce string) string {
 	t.Helper()
-	database := c.Policies
+	database := c.Policies()
 	if enforce == "rewrite" {
-		database = c.Plain
+		database = c.Plain()
 	}
 	file := filepath.Join(t.TempDir(), enforce+".yaml")
 	text := fmt.Sprintf(`

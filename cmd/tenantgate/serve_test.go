@@ -119,7 +119,7 @@ tenants:
   - {id: globex, key: "2"}
 logins:
   - {user: acme_app, password: secret, tenant: acme}
-`, dir, c.URL(c.Policies), clinic.Setting))
+`, dir, c.URL(c.Policies()), clinic.Setting))
 
 	require.Len(t, addresses["the doctor's finding is acknowledged"], 1)
 	require.Len(t, addresses["the acknowledged finding is not found"], 1)
@@ -129,15 +129,15 @@ logins:
 	require.NoError(t, probe.Body.Close())
 	require.Equal(t, http.StatusOK, probe.StatusCode)
 
-	_, err = pgconn.Connect(t.Context(), "postgres://acme_app:secret@"+tcp+"/"+c.Policies+"?sslmode=disable")
+	_, err = pgconn.Connect(t.Context(), "postgres://acme_app:secret@"+tcp+"/"+c.Policies()+"?sslmode=disable")
 	var refused *pgconn.PgError
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "28000", refused.Code)
-	conn := pgtest.Connect(t, "postgres://acme_app:secret@"+tcp+"/"+c.Policies+"?sslmode=verify-full&sslrootcert="+filepath.Join(dir, "server.crt"))
+	conn := pgtest.Connect(t, "postgres://acme_app:secret@"+tcp+"/"+c.Policies()+"?sslmode=verify-full&sslrootcert="+filepath.Join(dir, "server.crt"))
 	require.Equal(t, [][]string{{"1"}}, pgtest.Must(t, conn, "SELECT DISTINCT tenant_id FROM patients"))
 
 	psql := exec.Command(filepath.Join(c.Server.BinDir(), "psql"), "-XAt", "-c", "SELECT DISTINCT tenant_id FROM patients",
-		fmt.Sprintf("host=%s port=6432 user=acme_app password=secret dbname=%s", dir, c.Policies))
+		fmt.Sprintf("host=%s port=6432 user=acme_app password=secret dbname=%s", dir, c.Policies()))
 	out, err := psql.CombinedOutput()
 	require.NoError(t, err, string(out))
 	require.Equal(t, "1\n", string(out))
@@ -210,15 +210,15 @@ logins: [{user: acme_app, password: secret, tenant: acme}]
 		require.NotContains(t, strings.ToLower(string(out)), clinic.Password+"@")
 		return string(out), exit.ExitCode()
 	}
-	out, code := run(c.Server.SuperuserURL(c.Policies))
+	out, code := run(c.Server.SuperuserURL(c.Policies()))
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, out, "superuser")
 	out, code = run("postgres://nobody:wrong@127.0.0.1:1/none?sslmode=disable")
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, out, "connect")
-	out, code = run(c.URL(c.Policies))
+	out, code = run(c.URL(c.Policies()))
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, out, "database "+c.Policies+" is not served: the doctor finds 1 error\n")
+	require.Contains(t, out, "database "+c.Policies()+" is not served: the doctor finds 1 error\n")
 	require.Contains(t, out, "error fk-cascade-without-tenant:public.invoice_lines\n  foreign key invoice_lines_invoice_id_fkey is without the tenant column")
 	require.Contains(t, out, "    ALTER TABLE public.invoice_lines DROP CONSTRAINT invoice_lines_invoice_id_fkey, ADD CONSTRAINT")
 	require.Contains(t, out, "tenancy.acknowledge")

@@ -91,8 +91,8 @@ func TestHardenedDatabaseHasNoFindings(t *testing.T) {
 func TestWhatBootstrapPreparesHasNoErrorsButThoseOfItsSchema(t *testing.T) {
 	c := clinic.New(t, 2)
 	for database, cfg := range map[string]Config{
-		c.Policies: {Catalog: clinic.Config(), RowSecurity: true},
-		c.Plain:    {Catalog: clinic.Config(), Rewriting: true},
+		c.Policies(): {Catalog: clinic.Config(), RowSecurity: true},
+		c.Plain():    {Catalog: clinic.Config(), Rewriting: true},
 	} {
 		findings := examine(t, c.URL(database), cfg)
 		require.Equal(t, []string{"fk-cascade-without-tenant:public.invoice_lines"}, named(findings, Error))
@@ -101,9 +101,9 @@ func TestWhatBootstrapPreparesHasNoErrorsButThoseOfItsSchema(t *testing.T) {
 
 func TestPoliciesAreAskedForOnlyWhereTheyAreReliedOn(t *testing.T) {
 	c := clinic.New(t, 1)
-	require.Contains(t, named(examine(t, c.URL(c.Plain), Config{Catalog: clinic.Config(), RowSecurity: true}), Error), "rls-off:public.patients")
+	require.Contains(t, named(examine(t, c.URL(c.Plain()), Config{Catalog: clinic.Config(), RowSecurity: true}), Error), "rls-off:public.patients")
 	// A tenant's own database has nobody to be kept apart from.
-	alone := examine(t, c.URL(c.Plain), Config{Catalog: clinic.Config(), RowSecurity: true, OneTenant: true})
+	alone := examine(t, c.URL(c.Plain()), Config{Catalog: clinic.Config(), RowSecurity: true, OneTenant: true})
 	require.Empty(t, named(alone, Error))
 	require.Contains(t, named(alone, Warning), "not-hardened:signals")
 }
@@ -133,9 +133,9 @@ func TestFunctionsThatRewritingDoesNotReachAreNamed(t *testing.T) {
 	c := clinic.New(t, 1)
 	cfg := Config{Catalog: clinic.Config(), Rewriting: true}
 	cfg.Catalog.AllowFunctions = append(cfg.Catalog.AllowFunctions, catalog.Name{Name: "patient_total"})
-	require.Contains(t, named(examine(t, c.URL(c.Plain), cfg), Warning), "function-not-rewritten:public.patient_total()")
+	require.Contains(t, named(examine(t, c.URL(c.Plain()), cfg), Warning), "function-not-rewritten:public.patient_total()")
 	cfg.RowSecurity = true // the function's statements are held by policies
-	require.NotContains(t, named(examine(t, c.URL(c.Policies), cfg), Warning), "function-not-rewritten:public.patient_total()")
+	require.NotContains(t, named(examine(t, c.URL(c.Policies()), cfg), Warning), "function-not-rewritten:public.patient_total()")
 }
 
 func TestServerVersionsAreJudged(t *testing.T) {

@@ -16,13 +16,13 @@ import (
 // found out. Here there is none: the session sees all rows.
 func TestConditionsThatTellAreFound(t *testing.T) {
 	c := clinic.New(t, 2)
-	server, err := pgconn.ParseConfig(c.URL(c.Plain))
+	server, err := pgconn.ParseConfig(c.URL(c.Plain()))
 	require.NoError(t, err)
 	session := pool.NewQuerier(server)
 	t.Cleanup(func() { session.Close(context.Background()) })
 	cfg := Config{Catalog: clinic.Config(), Rewriting: true, Sessions: []Session{{Tenant: "tenant1", Key: "1", Query: session}}}
 	var told []string
-	for _, f := range examine(t, c.URL(c.Plain), cfg) {
+	for _, f := range examine(t, c.URL(c.Plain()), cfg) {
 		if f.Check == "conditions-tell" {
 			require.Equal(t, Error, f.Severity)
 			told = append(told, f.Object)

@@ -38,12 +38,11 @@ type Clinic struct {
 	Server *postgres.Server
 	Keys   []string // of the tenants: "1", "2", ...
 
-	// Policies is the shared database as bootstrap prepares it for row-level
-	// security, Plain as it does for enforcement by rewriting alone.
-	Policies, Plain string
+	t testing.TB
 
-	mu      sync.Mutex
-	oracles map[string]string // databases by key
+	mu              sync.Mutex
+	policies, plain string            // made when first asked for
+	oracles         map[string]string // databases by key
 }
 
 // Mark is in every text value of a tenant's rows, and in no other's.
@@ -64,17 +63,38 @@ func Config() catalog.Config {
 	}
 }
 
-// New makes the shared databases of a clinic with as many tenants. They are
-// dropped after the test.
+// New is a clinic with as many tenants. Its databases are dropped after the test.
 func New(t testing.TB, tenants int) *Clinic {
 	t.Helper()
-	c := &Clinic{Server: pgtest.Server(t), oracles: make(map[string]string)}
+	c := &Clinic{Server: pgtest.Server(t), t: t, oracles: make(map[string]string)}
 	for key := 1; key <= tenants; key++ {
 		c.Keys = append(c.Keys, strconv.Itoa(key))
 	}
-	c.Policies = pgtest.Copy(t, template(t, c.Keys, true), "")
-	c.Plain = pgtest.Copy(t, template(t, c.Keys, false), "")
 	return c
+}
+
+// In is a clinic that has moved into a database of another server, which the
+// caller has prepared.
+func In(t testing.TB, s *postgres.Server, database string, keys ...string) *Clinic {
+	return &Clinic{Server: s, Keys: keys, t: t, policies: database, plain: database}
+}
+
+// Policies is the shared database as bootstrap prepares it for row-level
+// security.
+func (c *Clinic) Policies() string { return c.database(&c.policies, true) }
+
+// Plain is the shared database as bootstrap prepares it for enforcement by
+// rewriting alone.
+func (c *Clinic) Plain() string { return c.database(&c.plain, false) }
+
+func (c *Clinic) database(name *string, policies bool) string {
+	c.t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *name == "" {
+		*name = pgtest.Copy(c.t, template(c.t, c.Keys, policies), "")
+	}
+	return *name
 }
 
 // Oracle returns the database that holds one tenant's rows alone: without

@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { pgtest.Main(m) }
 func tenanted(t *testing.T, c *Clinic) []catalog.Relation {
 	t.Helper()
 	var tables []catalog.Relation
-	for _, r := range snapshot(t, pgtest.Connect(t, c.OwnerURL(c.Plain))).Relations() {
+	for _, r := range snapshot(t, pgtest.Connect(t, c.OwnerURL(c.Plain()))).Relations() {
 		if r.Class == catalog.Tenanted && (r.Kind == 'r' || r.Kind == 'p') && !strings.HasPrefix(r.Name, "events_") {
 			tables = append(tables, r)
 		}
@@ -34,7 +34,7 @@ func TestPoliciesShowEachTenantWhatItsOracleHolds(t *testing.T) {
 	c := New(t, 3)
 	tables := tenanted(t, c)
 	for _, key := range c.Keys {
-		shared := pgtest.Connect(t, c.URL(c.Policies))
+		shared := pgtest.Connect(t, c.URL(c.Policies()))
 		pgtest.Must(t, shared, "SET "+Setting+" = '"+key+"'")
 		oracle := pgtest.Connect(t, c.URL(c.Oracle(t, key)))
 		for _, table := range tables {
@@ -55,7 +55,7 @@ func TestSharedDatabasesHoldAllTenantsRows(t *testing.T) {
 			want[table.Name] += len(pgtest.Must(t, oracle, rowsOf(table)))
 		}
 	}
-	for _, database := range []string{c.Policies, c.Plain} {
+	for _, database := range []string{c.Policies(), c.Plain()} {
 		all := pgtest.Connect(t, c.Server.SuperuserURL(database))
 		for _, table := range tables {
 			require.Len(t, pgtest.Must(t, all, rowsOf(table)), want[table.Name], table.Name)
@@ -65,7 +65,7 @@ func TestSharedDatabasesHoldAllTenantsRows(t *testing.T) {
 
 func TestWithoutATenantPoliciesShowNothing(t *testing.T) {
 	c := New(t, 2)
-	nobody := pgtest.Connect(t, c.URL(c.Policies))
+	nobody := pgtest.Connect(t, c.URL(c.Policies()))
 	for _, table := range tenanted(t, c) {
 		require.Empty(t, pgtest.Must(t, nobody, rowsOf(table)), table.Name)
 	}
@@ -73,7 +73,7 @@ func TestWithoutATenantPoliciesShowNothing(t *testing.T) {
 
 func TestRoleHasTheSameRightsEverywhere(t *testing.T) {
 	c := New(t, 2)
-	for _, database := range []string{c.Policies, c.Plain, c.Oracle(t, "1")} {
+	for _, database := range []string{c.Policies(), c.Plain(), c.Oracle(t, "1")} {
 		conn := pgtest.Connect(t, c.URL(database))
 		for sql, code := range map[string]string{
 			"TABLE countries":                            "",
