@@ -83,8 +83,8 @@ func TestKilledSessionIsToldInMidCopy(t *testing.T) {
 	for _, login := range []string{owner, "tenant1"} {
 		conn := pgtest.Connect(t, g.url(login))
 		f := conn.Frontend()
-		f.Send(&pgproto3.Query{String: "COPY patients (id, name) FROM STDIN"})
-		f.Send(&pgproto3.CopyData{Data: []byte("900\tx\n")})
+		f.Send(&pgproto3.Query{String: "COPY patients (tenant_id, id, name) FROM STDIN"})
+		f.Send(&pgproto3.CopyData{Data: []byte("1\t900\tx\n")})
 		require.NoError(t, f.Flush())
 		msg, err := f.Receive()
 		require.NoError(t, err)
