@@ -149,8 +149,11 @@ func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oid
 	return true, err
 }
 
-// parsedAndBound answers Parse and Bind.
-var parsedAndBound = appendBare(appendBare(nil, '1'), '2')
+// What answers Parse, and Parse and Bind.
+var (
+	parsed         = appendBare(nil, '1')
+	parsedAndBound = appendBare(parsed, '2')
+)
 
 // lookupRefused reports whether the server would not take a statement, so that
 // nothing of it has happened. One whose columns have changed is not used again.

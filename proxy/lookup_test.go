@@ -133,11 +133,15 @@ type parameterized struct {
 	sql    string
 	oids   []uint32
 	values []string
+	binary bool
 }
 
 // group is what a driver sends of it.
 func (p *parameterized) group(describes bool) []pgproto3.FrontendMessage {
 	bind := &pgproto3.Bind{}
+	if p.binary {
+		bind.ParameterFormatCodes = []int16{1}
+	}
 	for _, v := range p.values {
 		if v == "~" {
 			bind.Parameters = append(bind.Parameters, nil)
@@ -156,24 +160,27 @@ func (p *parameterized) group(describes bool) []pgproto3.FrontendMessage {
 // connection is to have them prepared then: they
 // read by a unique key.
 var groups = map[*parameterized]bool{
-	{sql: "SELECT name FROM patients WHERE id = $1", values: []string{"3"}}:                                      true,
-	{sql: "SELECT name FROM patients WHERE id = $1 -- unknown", values: []string{"77777"}}:                       true,
-	{sql: "SELECT name FROM patients WHERE id = $1 -- NULL", values: []string{"~"}}:                              true,
-	{sql: "SELECT * FROM patients WHERE id = $1 -- bigint", oids: []uint32{20}, values: []string{"3"}}:           true,
-	{sql: "SELECT * FROM patients WHERE id = $1::int AND name <> $2 LIMIT $3", values: []string{"3", "x", "1"}}:  true,
-	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2", values: []string{"1", "2"}}:              true,
-	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2 -- another's", values: []string{"2", "2"}}: true,
-	{sql: "SELECT body FROM notes WHERE id = $1", values: []string{"00000000-0000-0000-0000-000000000001"}}:      true,
-	{sql: "SELECT name FROM countries WHERE code = 'DE'"}:                                                        true,
-	{sql: "SELECT body FROM notes WHERE id = $1 -- what is none", values: []string{"no uuid"}}:                   true,
-	{sql: "SELECT name FROM patients WHERE id = $1 -- too few", values: []string{}}:                              false,
-	{sql: "SELECT name FROM patients WHERE id = $1 -- too many", values: []string{"1", "2"}}:                     false,
-	{sql: "SELECT nosuch FROM patients WHERE id = $1", values: []string{"3"}}:                                    false,
-	{sql: "SELECT name FROM patients WHERE id > $1 ORDER BY id", values: []string{"3"}}:                          false,
-	{sql: "SELECT count(*) FROM patients WHERE id = $1", values: []string{"3"}}:                                  false,
-	{sql: "SELECT name FROM patients WHERE id = $1 FOR UPDATE", values: []string{"3"}}:                           false,
-	{sql: "SELECT name FROM patients WHERE id = $1 OR name = $2", values: []string{"3", "x"}}:                    false,
-	{sql: "UPDATE patients SET name = name WHERE id = $1 RETURNING id", values: []string{"3"}}:                   false,
+	{sql: "SELECT name FROM patients WHERE id = $1", values: []string{"3"}}:                                                                  true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- unknown", values: []string{"77777"}}:                                                   true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- NULL", values: []string{"~"}}:                                                          true,
+	{sql: "SELECT * FROM patients WHERE id = $1 -- bigint", oids: []uint32{20}, values: []string{"3"}}:                                       true,
+	{sql: "SELECT * FROM patients WHERE id = $1::int AND name <> $2 LIMIT $3", values: []string{"3", "x", "1"}}:                              true,
+	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2", values: []string{"1", "2"}}:                                          true,
+	{sql: "SELECT name FROM patients WHERE tenant_id = $1 AND id = $2 -- another's", values: []string{"2", "2"}}:                             true,
+	{sql: "SELECT body FROM notes WHERE id = $1", values: []string{"00000000-0000-0000-0000-000000000001"}}:                                  true,
+	{sql: "SELECT name FROM countries WHERE code = 'DE'"}:                                                                                    true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- binary", oids: []uint32{23}, values: []string{"\x00\x00\x00\x03"}, binary: true}:       true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too short", oids: []uint32{23}, values: []string{"\x03"}, binary: true}:                true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too long", oids: []uint32{23}, values: []string{"\x00\x00\x00\x03\x00"}, binary: true}: true,
+	{sql: "SELECT body FROM notes WHERE id = $1 -- what is none", values: []string{"no uuid"}}:                                               true,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too few", values: []string{}}:                                                          false,
+	{sql: "SELECT name FROM patients WHERE id = $1 -- too many", values: []string{"1", "2"}}:                                                 false,
+	{sql: "SELECT nosuch FROM patients WHERE id = $1", values: []string{"3"}}:                                                                false,
+	{sql: "SELECT name FROM patients WHERE id > $1 ORDER BY id", values: []string{"3"}}:                                                      false,
+	{sql: "SELECT count(*) FROM patients WHERE id = $1", values: []string{"3"}}:                                                              false,
+	{sql: "SELECT name FROM patients WHERE id = $1 FOR UPDATE", values: []string{"3"}}:                                                       false,
+	{sql: "SELECT name FROM patients WHERE id = $1 OR name = $2", values: []string{"3", "x"}}:                                                false,
+	{sql: "UPDATE patients SET name = name WHERE id = $1 RETURNING id", values: []string{"3"}}:                                               false,
 }
 
 func TestUnnamedLookupsAnswerAsWhenTheyCameInPieces(t *testing.T) {

@@ -349,6 +349,9 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	for _, r := range lost {
 		s.forget(r)
 	}
+	if failed.await == awaitBind && failed.fake != nil && s.again == "" {
+		s.out = append(s.out, parsed...)
+	}
 	switch {
 	case s.again != "", failed.await == awaitFailure:
 		return drop, nil, nil
