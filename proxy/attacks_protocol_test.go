@@ -145,6 +145,7 @@ func TestAClientThatLeavesInMidTransactionLeavesNothing(t *testing.T) {
 // TestParserSurvivesWhatTenantsSend: E18. A statement that would exhaust the
 // parser's stack is refused, and the next one is answered.
 func TestParserSurvivesWhatTenantsSend(t *testing.T) {
+	t.Parallel()
 	c := clinic.New(t, 2)
 	g := open(t, c, Both, poolOf(1))
 	repeat := func(s string, n int) string { return string(bytes.Repeat([]byte(s), n)) }

@@ -82,6 +82,7 @@ func allRows(t *testing.T, c *clinic.Clinic, database string) map[string][][]str
 }
 
 func TestPgDumpHoldsTheRowsThatADumpOfTheTenantsOwnDatabaseHolds(t *testing.T) {
+	t.Parallel()
 	c := clinic.New(t, 2)
 	oracle := c.OwnerURL(c.Oracle(t, "1"))
 	forms := map[string][]string{
@@ -110,6 +111,7 @@ func TestPgDumpHoldsTheRowsThatADumpOfTheTenantsOwnDatabaseHolds(t *testing.T) {
 }
 
 func TestARestoredDumpBringsBackTheTenantsRowsAndTouchesNoOthers(t *testing.T) {
+	t.Parallel()
 	forms := map[string][]string{"text": nil, "inserts": {"--inserts"}, "column-inserts": {"--column-inserts"}, "custom": {"--format=custom"}, "directory": {"--format=directory"}}
 	c := clinic.New(t, 2)
 	for _, enforce := range enforcements {

@@ -213,7 +213,7 @@ func TestCancelEndsACopyFromTheClient(t *testing.T) {
 				ended <- err
 			}()
 			<-f.taken
-			eventually(t, func() bool { return g.poolFor(login) != nil && g.poolFor(login).Stat().Leased == 1 }, "the COPY has begun")
+			runs(t, c, g.database, "COPY")
 			require.NoError(t, conn.CancelRequest(t.Context()))
 			var err error
 			for going := true; going; { // PostgreSQL, too, tells a client at its next message

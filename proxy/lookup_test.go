@@ -95,6 +95,7 @@ func (c *wireClient) receiveAll(messages ...pgproto3.FrontendMessage) []string {
 }
 
 func TestLookupsAnswerAsTheQueryDoes(t *testing.T) {
+	t.Parallel()
 	c := clinic.New(t, 2)
 	statements := slices.Concat(lookups, refusedLookups)
 	for _, file := range []string{"select", "orms", "errors", "expressions", "joins"} {
@@ -192,8 +193,8 @@ func TestUnnamedLookupsAnswerAsWhenTheyCameInPieces(t *testing.T) {
 			b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
 			require.NoError(t, err)
 			prepared := func(st *rewrite.Statement, oids []uint32) bool { // by the one server connection
-				lease := b.pool.TryAcquire(pool.Group{Name: "tenant1"})
-				require.NotNil(t, lease)
+				lease, err := b.pool.Acquire(t.Context(), pool.Group{Name: "tenant1"})
+				require.NoError(t, err)
 				defer b.pool.Release(lease)
 				return lease.Statements.Has(b.shared(st.Text.SQLFor(b.secret.Values("1")), withKeys(oids, st), ""))
 			}
