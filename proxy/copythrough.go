@@ -97,7 +97,7 @@ func (s *session) feed(pending []byte) error {
 			}
 			if err != nil {
 				_ = c.Net.SetWriteDeadline(time.Unix(1, 0)) // nobody will have it any more
-				_ = <-written                               // what it fails with is of this deadline
+				<-written                                   //nolint:errcheck // what it fails with is of this deadline
 				return err
 			}
 		}

@@ -22,6 +22,7 @@ type prepared struct {
 	parsed    bool // a server has accepted it
 	statement *rewrite.Statement
 	shared    *pool.Statement
+	reading   string          // under which the server has read it
 	values    *rewrite.Values // the tenant's, for positions
 	described bool
 	columns   string          // RowDescription as the client knows it, "" if it was not told; "n" of NoData
@@ -101,7 +102,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 			s.ensure(q)
 		}
 	}
-	p.shared = s.shared(text, withKeys(oids, p.statement))
+	s.share(p, text, withKeys(oids, p.statement))
 	s.statements[name] = p
 	if !p.unnamed && s.conn.Statements.Has(p.shared) {
 		p.parsed = true

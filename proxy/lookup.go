@@ -103,7 +103,7 @@ func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oid
 	if !ok {
 		return false, nil
 	}
-	p.shared = s.shared(text, withKeys(oids, p.statement))
+	s.share(p, text, withKeys(oids, p.statement))
 	if !p.shared.Repeated() {
 		return false, nil
 	}

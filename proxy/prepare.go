@@ -21,7 +21,7 @@ func (s *session) prepareSQL(ctx context.Context, st *rewrite.Statement, sql str
 	}
 	p := &prepared{name: st.Name, statement: &st.Prepare.Statement, values: s.values}
 	s.noteTables(p, rewrite.Request{SQL: sql})
-	p.shared = s.shared(p.statement.Text.SQLFor(p.values), withKeys(st.Prepare.ParamOIDs, p.statement))
+	s.share(p, p.statement.Text.SQLFor(p.values), withKeys(st.Prepare.ParamOIDs, p.statement))
 	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
 	}

@@ -73,25 +73,38 @@ var readingSettings = []string{
 	"array_nulls", "datestyle", "intervalstyle", "lc_monetary", searchPath, "timezone", "timezone_abbreviations", "transform_null_equals", "xmloption",
 }
 
-// shared is the statement that all sessions of the backend share for a text
-// that they mean the same by. While a transaction has changed what it means, as
-// far as the proxy knows, it is the session's alone.
-func (s *session) shared(sql string, oids []uint32) *pool.Statement {
+// unknownReading is that of a transaction that has changed what texts mean, as
+// far as the proxy knows.
+const unknownReading = "?"
+
+// reading is what the server goes by when it reads a text of the session's.
+func (s *session) reading() string {
+	if s.held.unsettled {
+		return unknownReading
+	}
+	if len(s.settings) == 0 && len(s.touched) == 0 {
+		return ""
+	}
 	reading := ""
-	if len(s.settings) > 0 || len(s.touched) > 0 {
-		for _, name := range readingSettings {
-			if _, touched := s.touched[name]; touched {
-				return pool.NewStatement(sql, oids)
-			}
-			if value, set := s.settings[name]; set {
-				reading += name + "\x01" + value + "\x01"
-			}
+	for _, name := range readingSettings {
+		if _, touched := s.touched[name]; touched {
+			return unknownReading
+		}
+		if value, set := s.settings[name]; set {
+			reading += name + "\x01" + value + "\x01"
 		}
 	}
-	if s.held.unsettled {
-		return pool.NewStatement(sql, oids)
+	return reading
+}
+
+// share gives p the statement that all sessions of the backend share who mean
+// the same by its text.
+func (s *session) share(p *prepared, sql string, oids []uint32) {
+	if p.reading = s.reading(); p.reading == unknownReading {
+		p.shared = pool.NewStatement(sql, oids)
+		return
 	}
-	return s.backend.shared(sql, oids, reading)
+	p.shared = s.backend.shared(sql, oids, p.reading)
 }
 
 // shared is the statement of a text in which nothing depends on parameters, or
@@ -100,10 +113,15 @@ func (b *backend) shared(sql string, oids []uint32, reading string) *pool.Statem
 	return b.statements.get(sql, oids, b.definitionsVersion(), reading)
 }
 
-// reread sees to it that a statement that has to be prepared on another server
-// connection is shared with those that mean the same by its text now.
+// reread sees to it that nobody else takes p for what they mean by its text if
+// it has to be prepared on another server connection, and means something else
+// there.
 func (s *session) reread(p *prepared) {
 	if p.unnamed || p.there || p.executes != nil || s.has(p) {
+		return
+	}
+	reading := s.reading()
+	if reading == p.reading && reading != unknownReading {
 		return
 	}
 	if s.operator {
@@ -113,5 +131,5 @@ func (s *session) reread(p *prepared) {
 			}
 		}
 	}
-	p.shared = s.shared(p.shared.SQL, p.shared.ParamOIDs)
+	p.shared, p.reading = pool.NewStatement(p.shared.SQL, p.shared.ParamOIDs), reading
 }

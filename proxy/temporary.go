@@ -32,7 +32,7 @@ func (s *session) renewTables(ctx context.Context, p *prepared) error {
 		st, oids = &st.Prepare.Statement, st.Prepare.ParamOIDs
 	}
 	p.statement, p.tables = st, s.held.version
-	p.shared = s.shared(st.Text.SQLFor(p.values), withKeys(oids, st))
+	s.share(p, st.Text.SQLFor(p.values), withKeys(oids, st))
 	p.described = false
 	return nil
 }
