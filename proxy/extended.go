@@ -106,7 +106,7 @@ func (s *session) parse(ctx context.Context, body []byte) error {
 	s.statements[name] = p
 	if !p.unnamed && s.conn.Statements.Has(p.shared) {
 		p.parsed = true
-		s.push(request{await: awaitNothing, reply: replyFake, fake: appendBare(nil, '1')})
+		s.push(request{await: awaitNothing, reply: replyFake, fake: parseComplete})
 		return nil
 	}
 	s.sendParse(p, replyForward)

@@ -20,7 +20,7 @@ import (
 // sent as it came.
 func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string) (done bool, err error) {
 	l := st.Lookup
-	if l == nil || s.operator || s.conn != nil || s.status != 'I' || !s.idle() {
+	if l == nil || !s.mayLookUp() {
 		return false, nil
 	}
 	values, ok := l.Arguments(s.literals[:0], sql)
@@ -37,12 +37,7 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 		shared = s.backend.shared(l.Statement.Text.SQLFor(s.values), withKeys(l.ParamOIDs, &l.Statement), "")
 		l.Memo.Store(shared)
 	}
-	if !s.conn.Statements.Has(shared) {
-		s.sendParse(&prepared{statement: &l.Statement, values: s.values, shared: shared, lookup: true}, replySkip)
-	}
-	if s.backend.confining {
-		s.confineTransaction()
-	}
+	s.beginLookup(&l.Statement, shared)
 	for _, k := range l.Statement.Keys {
 		s.literals = append(s.literals, s.values[k.Value])
 	}
@@ -96,11 +91,8 @@ func (r *reader) lookupGroup() (g lookupGroup, ok bool) {
 // messages must be dealt with as they come. What it is prepared for needs no
 // second thought here: it is the client's own text, that comes again and again.
 func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oids []uint32) (done bool, err error) {
-	if s.operator || s.conn != nil || s.status != 'I' || !s.idle() {
-		return false, nil
-	}
 	g, ok := s.in.lookupGroup()
-	if !ok {
+	if !ok || !s.mayLookUp() {
 		return false, nil
 	}
 	s.share(p, text, withKeys(oids, p.statement))
@@ -115,12 +107,7 @@ func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oid
 	if err := s.lease(ctx); err != nil {
 		return true, s.refuse(err)
 	}
-	if !s.conn.Statements.Has(p.shared) {
-		s.sendParse(&prepared{statement: p.statement, values: s.values, shared: p.shared, lookup: true}, replySkip)
-	}
-	if s.backend.confining {
-		s.confineTransaction()
-	}
+	s.beginLookup(p.statement, p.shared)
 	msg, at := beginMessage(s.send, 'B')
 	msg = appendCString(append(msg, 0), p.shared.Name)
 	s.send = finishMessage(args.appendWithKeys(msg, p.statement.Keys, s.values), at)
@@ -151,9 +138,26 @@ func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oid
 
 // What answers Parse, and Parse and Bind.
 var (
-	parsed         = appendBare(nil, '1')
-	parsedAndBound = appendBare(parsed, '2')
+	parseComplete  = appendBare(nil, '1')
+	parsedAndBound = appendBare(parseComplete, '2')
 )
+
+// mayLookUp reports whether lookups are for this session now: a tenant's,
+// outside a transaction, with nothing under way.
+func (s *session) mayLookUp() bool {
+	return !s.operator && s.conn == nil && s.status == 'I' && s.idle()
+}
+
+// beginLookup makes the leased server connection have the statement, and sets
+// the tenant.
+func (s *session) beginLookup(st *rewrite.Statement, shared *pool.Statement) {
+	if !s.conn.Statements.Has(shared) {
+		s.sendParse(&prepared{statement: st, values: s.values, shared: shared, lookup: true}, replySkip)
+	}
+	if s.backend.confining {
+		s.confineTransaction()
+	}
+}
 
 // lookupRefused reports whether the server would not take a statement, so that
 // nothing of it has happened. One whose columns have changed is not used again.

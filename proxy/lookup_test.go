@@ -95,7 +95,6 @@ func (c *wireClient) receiveAll(messages ...pgproto3.FrontendMessage) []string {
 }
 
 func TestLookupsAnswerAsTheQueryDoes(t *testing.T) {
-	t.Parallel()
 	c := clinic.New(t, 2)
 	statements := slices.Concat(lookups, refusedLookups)
 	for _, file := range []string{"select", "orms", "errors", "expressions", "joins"} {

@@ -350,7 +350,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		s.forget(r)
 	}
 	if failed.await == awaitBind && failed.fake != nil && s.again == "" {
-		s.out = append(s.out, parsed...)
+		s.out = append(s.out, parseComplete...)
 	}
 	switch {
 	case s.again != "", failed.await == awaitFailure:
