@@ -47,6 +47,7 @@ type backend struct {
 	listener       *listener
 	senders        senders
 	statements     *statements
+	batches        *batches
 	sealKey        *catalog.SealKey // nil: the tenant setting holds the key as it is
 	secret         rewrite.Secret   // of locks and channels
 	cancels        chan struct{}    // one for each cancel request under way
@@ -71,6 +72,7 @@ func (s *Server) openBackend(ctx context.Context, at placement, cfg BackendConfi
 		rewriting: !at.alone && s.cfg.Enforce != RLS,
 		rewriter:  s.rewriter,
 		querier:   pool.NewQuerier(cfg.Pool.Server),
+		batches:   newBatches(),
 		cancels:   make(chan struct{}, maxCancels),
 		senders:   newSenders(),
 

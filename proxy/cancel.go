@@ -66,6 +66,7 @@ func (s *session) cancelServer(ctx context.Context) {
 	defer s.handover.Unlock()
 	s.mu.Lock()
 	c, runs := s.conn, s.stopwatch.activity == running
+	s.stopwatch.asked = runs
 	s.mu.Unlock()
 	if !runs || c == nil {
 		return
@@ -82,4 +83,16 @@ func (s *session) cancelServer(ctx context.Context) {
 	if err := c.Cancel(ctx); err != nil {
 		s.log.Warn().Err(err).Msg("cancel request failed")
 	}
+}
+
+// cancelAgain repeats a request that has hit what goes before the session's own
+// lookup: those of another tenant.
+func (s *session) cancelAgain() {
+	s.mu.Lock()
+	s.stopwatch.looks.Add(1)
+	s.mu.Unlock()
+	go func() {
+		defer s.stopwatch.looks.Done()
+		s.cancelServer(s.server.ctx)
+	}()
 }

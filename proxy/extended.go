@@ -297,6 +297,11 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 			return s.refuse(errAborted)
 		}
 	}
+	if p := s.statements[name]; p != nil && p.statement.ByKey {
+		if done, err := s.lookUpNamed(ctx, portal, p, rest); done {
+			return err
+		}
+	}
 	p, err := s.lookup(ctx, name)
 	switch {
 	case errors.Is(err, errSkipped):

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 
 	"tenantgate/pool"
 	"tenantgate/rewrite"
@@ -16,6 +17,14 @@ import (
 // have said of the text. If it refuses to prepare, bind or describe it, nothing
 // has been read, and the text is sent after all.
 
+// A lookup is one that is ready to be sent.
+type lookup struct {
+	statement *rewrite.Statement
+	shared    *pool.Statement
+	prepared  *prepared // nil: the client has not prepared it itself, and hears nothing of that
+	opening   []byte    // what the client is told before Describe and Execute are answered
+}
+
 // lookUp runs a simple query as a lookup. done is false if the query must be
 // sent as it came.
 func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string) (done bool, err error) {
@@ -29,70 +38,54 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	if !ok || !s.maySend(l, values) {
 		return false, nil
 	}
-	if err := s.lease(ctx); err != nil {
-		return true, s.refuseSimple(err)
-	}
 	shared, ok := l.Memo.Load().(*pool.Statement)
 	if !ok {
 		shared = s.backend.shared(l.Statement.Text.SQLFor(s.values), withKeys(l.ParamOIDs, &l.Statement), "")
 		l.Memo.Store(shared)
 	}
-	s.beginLookup(&l.Statement, shared)
 	for _, k := range l.Statement.Keys {
 		s.literals = append(s.literals, s.values[k.Value])
 	}
-	s.send = appendBindText(s.send, shared.Name, s.literals...)
-	s.send = appendTarget(s.send, 'D', 'P', "")
-	s.send = appendExecute(s.send, "", 0)
-	s.send = appendBare(s.send, 'S')
-	s.push(request{await: awaitBind, reply: replySkip, retry: true})
-	s.push(request{await: awaitDescribePortal, retry: true})
-	s.push(request{await: awaitExecute})
-	s.push(request{await: awaitSync})
-	if err := s.exchange(); err != nil {
-		return true, err
+	msg := appendBindText(s.newGuest(true), shared.Name, s.literals...)
+	s.guest.request = appendExecute(appendTarget(msg, 'D', 'P', ""), "", 0)
+	done, err = s.runLookup(ctx, lookup{statement: &l.Statement, shared: shared})
+	var refusal *refusedLookup
+	switch {
+	case errors.As(err, &refusal):
+		return true, s.refuseSimple(refusal.error)
+	case !done && err == nil:
+		l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, "")) // another one, if that is retired
 	}
-	if !s.lookupRefused(shared) {
-		return true, s.settled()
-	}
-	l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, "")) // another one, if that is retired
-	return false, nil
+	return done, err
 }
 
-// A lookupGroup is what most drivers send of a statement that they do not keep:
-// Parse, Bind, perhaps Describe, Execute and Sync, all in one.
-type lookupGroup struct {
-	bind      []byte // behind the names
-	describes bool
-	size      int // of the messages behind Parse
-}
-
-// lookupGroup finds what follows the Parse of an unnamed statement. Nothing of
-// it is taken.
-func (r *reader) lookupGroup() (g lookupGroup, ok bool) {
-	typ, body, after, ok := r.peek(0)
-	if !ok || typ != 'B' || len(body) < 2 || body[0] != 0 || body[1] != 0 {
-		return g, false
-	}
-	g.bind = body[2:]
-	typ, body, after, ok = r.peek(after)
-	if g.describes = ok && typ == 'D' && string(body) == "P\x00"; g.describes {
+// restOfLookup finds what follows a Bind of the unnamed portal, so many bytes
+// behind the next message, if it is a lookup: perhaps Describe, Execute and
+// Sync. Nothing of it is taken.
+func (r *reader) restOfLookup(at int) (describes bool, size int, ok bool) {
+	typ, body, after, ok := r.peek(at)
+	if describes = ok && typ == 'D' && string(body) == "P\x00"; describes {
 		typ, body, after, ok = r.peek(after)
 	}
 	if !ok || typ != 'E' || string(body) != "\x00\x00\x00\x00\x00" {
-		return g, false
+		return false, 0, false
 	}
-	typ, _, g.size, ok = r.peek(after)
-	return g, ok && typ == 'S'
+	typ, _, size, ok = r.peek(after)
+	return describes, size, ok && typ == 'S'
 }
 
 // lookUpGroup runs an unnamed statement whose Parse has just come, and what
-// follows it, by the statement that all sessions share. done is false if the
-// messages must be dealt with as they come. What it is prepared for needs no
-// second thought here: it is the client's own text, that comes again and again.
+// most drivers send behind it: Bind, perhaps Describe, Execute and Sync, all in
+// one. done is false if the messages must be dealt with as they come. What it is
+// prepared for needs no second thought here: it is the client's own text, that
+// comes again and again.
 func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oids []uint32) (done bool, err error) {
-	g, ok := s.in.lookupGroup()
-	if !ok || !s.mayLookUp() {
+	typ, bind, after, ok := s.in.peek(0)
+	if !ok || typ != 'B' || len(bind) < 2 || bind[0] != 0 || bind[1] != 0 || !s.mayLookUp() {
+		return false, nil
+	}
+	describes, size, ok := s.in.restOfLookup(after)
+	if !ok {
 		return false, nil
 	}
 	s.share(p, text, withKeys(oids, p.statement))
@@ -101,62 +94,142 @@ func (s *session) lookUpGroup(ctx context.Context, p *prepared, text string, oid
 	}
 	args := &s.args
 	defer args.forget()
-	if args.decode(g.bind) != nil || args.count() != p.statement.Params || s.checkBind(p, args) != nil {
+	if args.decode(bind[2:]) != nil || args.count() != p.statement.Params {
 		return false, nil
 	}
-	if err := s.lease(ctx); err != nil {
-		return true, s.refuse(err)
+	return s.lookUpBound(ctx, p, bind[2:], describes, size, lookup{opening: parsedAndBound})
+}
+
+// lookUpNamed runs a statement that the client has prepared, once its Bind has
+// come and all that is to follow is at hand. done is false if the messages must
+// be dealt with as they come: so they are until the client has the columns.
+func (s *session) lookUpNamed(ctx context.Context, portal string, p *prepared, rest []byte) (done bool, err error) {
+	if portal != "" || p.unnamed || p.there || !s.mayLookUp() {
+		return false, nil
 	}
-	s.beginLookup(p.statement, p.shared)
-	msg, at := beginMessage(s.send, 'B')
+	describes, size, ok := s.in.restOfLookup(0)
+	if !ok || describes && p.columns == "" || s.args.count() != p.statement.Params {
+		return false, nil
+	}
+	return s.lookUpBound(ctx, p, rest, describes, size, lookup{prepared: p, opening: bindComplete})
+}
+
+// lookUpBound runs a lookup with the arguments that have been decoded, which are
+// rest as they came. What follows it has that size.
+func (s *session) lookUpBound(ctx context.Context, p *prepared, rest []byte, describes bool, size int, l lookup) (done bool, err error) {
+	if s.checkBind(p, &s.args) != nil {
+		return false, nil
+	}
+	l.statement, l.shared = p.statement, p.shared
+	msg, at := beginMessage(s.newGuest(describes), 'B')
 	msg = appendCString(append(msg, 0), p.shared.Name)
-	s.send = finishMessage(args.appendWithKeys(msg, p.statement.Keys, s.values), at)
-	s.push(request{await: awaitBind, retry: true, fake: parsedAndBound})
-	if g.describes {
-		s.send = appendTarget(s.send, 'D', 'P', "")
-		s.push(request{await: awaitDescribePortal, retry: true})
+	if len(p.statement.Keys) == 0 {
+		msg = append(msg, rest...)
+	} else {
+		msg = s.args.appendWithKeys(msg, p.statement.Keys, s.values)
 	}
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute})
-	s.send = appendBare(s.send, 'S')
-	s.push(request{await: awaitSync})
-	s.in.skip(g.size)
-	if err := s.exchange(); err != nil {
-		return true, err
+	msg = finishMessage(msg, at)
+	if describes {
+		msg = appendTarget(msg, 'D', 'P', "")
 	}
-	if s.lookupRefused(p.shared) {
-		s.in.skip(-g.size)
-		return false, nil
+	s.guest.request = appendExecute(msg, "", 0)
+	s.in.skip(size)
+	done, err = s.runLookup(ctx, l)
+	var refusal *refusedLookup
+	switch {
+	case errors.As(err, &refusal):
+		s.in.skip(-size)
+		return true, s.refuse(refusal.error)
+	case !done:
+		s.in.skip(-size)
+		return false, err
+	case err == nil:
+		s.counts.statements.Add(1)
+		if l.prepared == nil {
+			p.parsed = true
+			s.statements[""] = p
+		}
+		s.clock.stop(s.counts, s.status)
 	}
-	s.counts.statements.Add(1)
-	p.parsed = true
-	s.statements[""] = p
-	err = s.settled()
-	s.clock.stop(s.counts, s.status)
 	return true, err
 }
 
-// What answers Parse, and Parse and Bind.
+// What answers Bind, and Parse and Bind.
 var (
 	parseComplete  = appendBare(nil, '1')
+	bindComplete   = appendBare(nil, '2')
 	parsedAndBound = appendBare(parseComplete, '2')
 )
+
+// A refusedLookup tells that no server connection could be had, or waited for.
+type refusedLookup struct{ error }
+
+// runLookup runs the lookup that the session's guest asks for, up to
+// ReadyForQuery: as a part of another session's batch, or in one of its own,
+// with whoever waits for that. done is false if the server would not take it,
+// and nothing has happened.
+func (s *session) runLookup(ctx context.Context, l lookup) (done bool, err error) {
+	batched := s.mayBatch()
+	if batched {
+		told, err := s.joinBatch(ctx, l.shared)
+		switch {
+		case err != nil:
+			return true, &refusedLookup{err}
+		case told == guestAnswered:
+			s.out = append(append(s.out, l.opening...), s.guest.answer...)
+			s.guest.forget()
+			return true, s.readyAfterBatch()
+		case told != guestLeads:
+			batched = false
+		}
+	}
+	if err := s.lease(ctx); err != nil {
+		return true, &refusedLookup{err}
+	}
+	known := s.conn.Statements.Has(l.shared)
+	switch {
+	case known:
+	case l.prepared != nil:
+		return false, nil
+	default:
+		s.sendParse(&prepared{statement: l.statement, values: s.values, shared: l.shared, lookup: true}, replySkip)
+	}
+	if batched {
+		s.leadBatch(l.shared, known)
+	} else if s.backend.confining {
+		s.confineTransaction()
+	}
+	retry := l.prepared == nil
+	bind := request{await: awaitBind, about: l.prepared, retry: retry}
+	switch {
+	case l.opening == nil:
+		bind.reply = replySkip
+	case retry:
+		bind.fake = l.opening
+	}
+	s.push(bind)
+	if s.guest.describes {
+		s.push(request{await: awaitDescribePortal, about: l.prepared, retry: retry})
+	}
+	s.push(request{await: awaitExecute, about: l.prepared})
+	s.push(request{await: awaitSync})
+	s.send = appendBare(append(s.send, s.guest.request...), 'S')
+	err = s.exchange()
+	s.endBatch()
+	s.dismissGuests()
+	if err != nil || !s.lookupRefused(l.shared) {
+		if err == nil {
+			err = s.settled()
+		}
+		return true, err
+	}
+	return false, nil
+}
 
 // mayLookUp reports whether lookups are for this session now: a tenant's,
 // outside a transaction, with nothing under way.
 func (s *session) mayLookUp() bool {
 	return !s.operator && s.conn == nil && s.status == 'I' && s.idle()
-}
-
-// beginLookup makes the leased server connection have the statement, and sets
-// the tenant.
-func (s *session) beginLookup(st *rewrite.Statement, shared *pool.Statement) {
-	if !s.conn.Statements.Has(shared) {
-		s.sendParse(&prepared{statement: st, values: s.values, shared: shared, lookup: true}, replySkip)
-	}
-	if s.backend.confining {
-		s.confineTransaction()
-	}
 }
 
 // lookupRefused reports whether the server would not take a statement, so that

@@ -23,9 +23,10 @@ func (s *session) lost(cause error) error {
 	if s.beginning = false; s.block {
 		s.status = 'E'
 	}
-	if s.partial > 0 {
+	if s.partial > 0 && !s.passingOver {
 		return errGone // in mid-message: nothing can be said any more
 	}
+	s.partial, s.passingOver = 0, false
 	if !asked {
 		return nil // the client has all it waits for
 	}

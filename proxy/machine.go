@@ -66,6 +66,7 @@ type request struct {
 	copied   bool            // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool            // of a lookup: the query is sent as it came if this fails
+	guest    *guest          // of a lookup: whose it is, if not the session's
 	upkeep   bool            // the session's own care for its connection: a failure is not the client's
 }
 

@@ -34,6 +34,10 @@ func (s *session) relay() error {
 				n := min(left, s.partial)
 				c.Start += n
 				s.partial -= n
+				if s.passingOver {
+					run = c.Start
+					s.passingOver = s.partial > 0
+				}
 				if s.partial > 0 {
 					break
 				}
@@ -47,7 +51,8 @@ func (s *session) relay() error {
 			if size < headSize || size > maxMessage {
 				return fmt.Errorf("%w: length %d of a message of type %q", errServerProtocol, size-1, typ)
 			}
-			bulk := (typ == 'D' || typ == 'd') && !s.idle() && s.head().reply == replyForward
+			bulk := (typ == 'D' || typ == 'd') && !s.idle() &&
+				(s.head().reply == replyForward || s.head().guest != nil && size > largestGuestAnswer)
 			if left < size && !bulk {
 				break
 			}
@@ -58,10 +63,15 @@ func (s *session) relay() error {
 				}
 				n := min(left, size)
 				s.partial = size - n
+				if g := s.head().guest; g != nil {
+					s.out = append(s.out, c.Buffer[run:c.Start]...)
+					g.tooLarge, s.passingOver = true, s.partial > 0
+					run = c.Start + n
+				}
 				c.Start += n
 				continue
 			}
-			what, instead, err := s.answer(typ, c.Buffer[c.Start+headSize:c.Start+size])
+			what, instead, err := s.answer(c.Buffer[c.Start : c.Start+size])
 			if err != nil {
 				s.out = append(s.out, c.Buffer[run:c.Start]...)
 				return err
@@ -80,6 +90,10 @@ func (s *session) relay() error {
 				s.out = s.fakes(s.out)
 			}
 		}
+		if len(s.guests) > 0 && !s.idle() && s.partial == 0 { // who go first, and whose transaction has not ended
+			s.out = append(s.out, c.Buffer[run:c.Start]...)
+			run = c.Start
+		}
 		if run < c.Start || s.idle() || s.copyingIn || len(s.out) > clientBuffer { // else what there is goes along with what comes
 			if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
 				return err
@@ -96,6 +110,10 @@ func (s *session) relay() error {
 
 // passOn writes pending answers and then the run to the client.
 func (s *session) passOn(run []byte) error {
+	s.endBatch() // it may have to wait for the client
+	if len(s.guests) > 0 {
+		s.dismissGuests()
+	}
 	if len(s.out) > 0 {
 		s.out = append(s.out, run...)
 		return s.flush()
@@ -112,12 +130,16 @@ func (s *session) passOn(run []byte) error {
 }
 
 // answer decides on one whole message of the server.
-func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err error) {
+func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
+	typ, body := msg[0], msg[headSize:]
 	switch typ {
 	case 'E':
 		return s.errorAnswer(body)
 	case 'N':
 		if s.idle() || s.head().reply != replyForward {
+			if !s.idle() && s.head().guest != nil {
+				s.head().guest.hear(msg)
+			}
 			return drop, nil, nil
 		}
 		return pass, nil, nil
@@ -140,6 +162,9 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	}
 	switch typ {
 	case 'Z':
+		if string(body) == "I" {
+			s.tellComplete(guestAnswered)
+		}
 		if what, err = s.ready(req, body); err == nil && req.tag && !s.erred {
 			what, instead = replace, appendReady(s.copyTag(), s.status)
 		} else if err == nil && what == pass && s.status == 'I' {
@@ -188,6 +213,9 @@ func (s *session) answer(typ byte, body []byte) (what fate, instead []byte, err 
 	}
 	if err != nil {
 		return drop, nil, err
+	}
+	if req.guest != nil {
+		s.serveGuest(req, msg, done)
 	}
 	if done {
 		s.done(req)
@@ -336,6 +364,10 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 	failed, lost, err := s.failed()
 	if err != nil {
 		return drop, nil, err
+	}
+	s.tellComplete(guestAlone)
+	if failed.guest != nil && !s.guestFailed(failed, lost, msg.Code) {
+		return drop, nil, nil
 	}
 	if failed.retry && retriable(msg.Code) {
 		s.again = msg.Code

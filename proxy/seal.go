@@ -16,12 +16,12 @@ var errOtherProcess = errors.New("tenancy.seal needs connections to PostgreSQL i
 
 // tenantValue is what the tenant setting is given: the key, or, where policies
 // verify it, a token for this server process and this moment.
-func (s *session) tenantValue() string {
+func (s *session) tenantValue(key string) string {
 	b := s.backend
 	if b.sealKey == nil {
-		return s.key()
+		return key
 	}
-	return b.sealKey.Token(s.key(), s.conn.PID, time.Now().Add(time.Duration(b.ahead.Load())))
+	return b.sealKey.Token(key, s.conn.PID, time.Now().Add(time.Duration(b.ahead.Load())))
 }
 
 // meetServer makes sure that tokens for a new server connection will be good

@@ -68,11 +68,15 @@ type session struct {
 	machine
 	args        bindArgs              // of the Bind message under way
 	literals    []string              // of the lookup under way
+	guest       *guest                // it, while others may take it along; nil before the first one
+	guests      []*guest              // others' lookups that go along with the session's; nil: told
+	batch       *pool.Statement       // whose batch is under way; nil if none is
 	again       string                // the SQLSTATE it was refused with: its query is to be sent as it came
 	load        *copyLoad             // the COPY under way that the client's rows go into
 	copied      int                   // rows that a COPY has inserted
 	timedCopy   bool                  // a COPY from the client is under way, timed as a whole
 	partial     int                   // bytes still to come of a message that is passed on in pieces
+	passingOver bool                  // or is too large for whoever it is for
 	tainted     bool                  // a statement that was let through may have run on the server connection
 	drawing     bool                  // this transaction's server connection has been told to forget sequences
 	drawn       bool                  // and it has
@@ -287,18 +291,23 @@ func (s *session) group() pool.Group {
 
 // queue waits for a server connection, until the client cancels or leaves.
 func (s *session) queue(ctx context.Context) (*pool.Conn, error) {
-	s.mu.Lock()
-	if s.waits == nil || s.waits.Err() != nil {
-		s.waits, s.stopwatch.stopWaiting = context.WithCancelCause(ctx)
-	}
-	s.mu.Unlock()
-	s.begin(queued)
+	s.beginWaiting(ctx)
 	defer s.end()
 	c, err := s.backend.pool.Acquire(s.waits, s.group())
 	if s.tenant != nil {
 		err = limitReached(err, s.tenant.Limits)
 	}
 	return c, err
+}
+
+// beginWaiting begins a wait, for as long as waits lasts.
+func (s *session) beginWaiting(ctx context.Context) {
+	s.mu.Lock()
+	if s.waits == nil || s.waits.Err() != nil {
+		s.waits, s.stopwatch.stopWaiting = context.WithCancelCause(ctx)
+	}
+	s.mu.Unlock()
+	s.begin(queued)
 }
 
 // exchange writes what is pending to the server and relays the answers until

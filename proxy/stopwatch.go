@@ -55,6 +55,7 @@ type stopwatch struct {
 	overdue   *Error        // why what is under way is being stopped
 	stopping  time.Time     // since when
 	cut       bool          // the server connection has been cut off
+	asked     bool          // the server has been asked to cancel what is under way
 	ending    *Error        // why the whole session is being ended
 	canceled  bool          // the client cancelled a COPY from it, which waits for more
 	copying   bool          // running is such a COPY
@@ -78,7 +79,7 @@ func (s *session) begin(what activity) {
 	now := time.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.stopwatch.activity, s.stopwatch.since = what, now
+	s.stopwatch.activity, s.stopwatch.since, s.stopwatch.asked = what, now, false
 	s.arm(now)
 }
 
@@ -98,6 +99,13 @@ func (s *session) overdue() *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stopwatch.overdue
+}
+
+// asked reports whether the server has been asked to cancel what is under way.
+func (s *session) asked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stopwatch.asked
 }
 
 // ending is why the whole session is being ended; nil if it is not.

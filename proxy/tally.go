@@ -88,6 +88,8 @@ type refusalKind struct {
 // A tally is what the sessions of one tenant have done that is rare, and what
 // those that are gone have done in all.
 type tally struct {
+	apart atomic.Int64 // so many more lookups go by themselves
+
 	mu         sync.Mutex
 	gone       countsStat
 	refusals   tallied

@@ -45,6 +45,9 @@ func run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := raiseFiles(); err != nil {
+		return err
+	}
 	began := time.Now()
 	s, err := openStage(ctx)
 	if err != nil {

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // A process is a proxy under measurement.
@@ -39,22 +37,20 @@ func startProcess(name, dir, path string, args ...string) (*process, error) {
 	p.cmd.Stdout, p.cmd.Stderr = file, file
 	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C"}, strings.Fields(os.Getenv("BENCH_ENV"))...)
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
-	return p, p.raiseFiles()
+	return p, p.cmd.Start()
 }
 
-// raiseFiles lets the program have as many file descriptors as it may, which
-// pgbouncer does not ask for itself.
-func (p *process) raiseFiles() error {
-	var limit unix.Rlimit
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
-		return fmt.Errorf("%s: limit of file descriptors: %w", p.name, err)
+// raiseFiles lets programs that are started from now on have as many file
+// descriptors as they may, which pgbouncer does not ask for itself. Go takes its
+// own higher limit back from its children, unless it was set.
+func raiseFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("limit of file descriptors: %w", err)
 	}
 	limit.Cur = limit.Max
-	if err := unix.Prlimit(p.cmd.Process.Pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
-		return fmt.Errorf("%s: limit of file descriptors: %w", p.name, err)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("limit of file descriptors: %w", err)
 	}
 	return nil
 }
