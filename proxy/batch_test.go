@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
+	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
 )
@@ -285,6 +286,27 @@ func (g *gathering) sessions() (list []*session) {
 		g.server.mu.Unlock()
 	}
 	return list
+}
+
+func TestLookupInABatchHasItsOwnTimeout(t *testing.T) {
+	c := clinic.New(t, 1)
+	g := gather(t, c, RLS)
+	var clients []*lookupClient
+	for range 3 {
+		clients = append(clients, newLookupClient(t, g.url("tenant1"), "unnamed", "patients", "3"))
+	}
+	want := clients[0].ask()
+	g.sessions()[1].setTimeouts(auth.Limits{StatementTimeout: 200 * time.Millisecond})
+	var unlock func()
+	answers := g.ask(clients, func() { unlock = g.lock(c, "patients") })
+	g.stuck(c)
+	said := <-answers[1]
+	failsWith(t, said, "57014")
+	require.Contains(t, said[0], "canceling statement due to statement timeout")
+	g.waiting([]<-chan []string{answers[0], answers[2]})
+	unlock()
+	require.Equal(t, want, <-answers[0])
+	require.Equal(t, want, <-answers[2])
 }
 
 func TestLookupsSurviveTheirBatchsServerConnection(t *testing.T) {

@@ -45,7 +45,7 @@ func (s *Server) cancelStatement(ctx context.Context, request []byte) {
 func (s *session) cancelStatement(ctx context.Context) {
 	s.mu.Lock()
 	t := &s.stopwatch
-	if t.activity == queued {
+	if t.activity == queued || t.activity == along {
 		t.stopWaiting(errCanceled)
 	}
 	t.canceled = t.activity == running && t.copying

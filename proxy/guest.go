@@ -90,7 +90,7 @@ func (s *session) joinBatch(ctx context.Context, st *pool.Statement) (guestOutco
 	if b.join(st, g) {
 		return guestLeads, nil
 	}
-	s.beginWaiting(ctx)
+	s.beginWaiting(ctx, along)
 	defer s.end()
 	if g.patience == nil {
 		g.patience = time.NewTimer(b.patience)

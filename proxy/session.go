@@ -291,7 +291,7 @@ func (s *session) group() pool.Group {
 
 // queue waits for a server connection, until the client cancels or leaves.
 func (s *session) queue(ctx context.Context) (*pool.Conn, error) {
-	s.beginWaiting(ctx)
+	s.beginWaiting(ctx, queued)
 	defer s.end()
 	c, err := s.backend.pool.Acquire(s.waits, s.group())
 	if s.tenant != nil {
@@ -300,14 +300,14 @@ func (s *session) queue(ctx context.Context) (*pool.Conn, error) {
 	return c, err
 }
 
-// beginWaiting begins a wait, for as long as waits lasts.
-func (s *session) beginWaiting(ctx context.Context) {
+// beginWaiting begins a wait, queued or along, for as long as waits lasts.
+func (s *session) beginWaiting(ctx context.Context, what activity) {
 	s.mu.Lock()
 	if s.waits == nil || s.waits.Err() != nil {
 		s.waits, s.stopwatch.stopWaiting = context.WithCancelCause(ctx)
 	}
 	s.mu.Unlock()
-	s.begin(queued)
+	s.begin(what)
 }
 
 // exchange writes what is pending to the server and relays the answers until

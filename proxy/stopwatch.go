@@ -41,6 +41,7 @@ type activity uint8
 const (
 	atRest    activity = iota // waits for its client's next transaction, or works for a moment
 	queued                    // waits for a server connection
+	along                     // waits for another session, whose batch has its lookup
 	running                   // a server connection runs the client's statement
 	caring                    // a server connection runs statements of the proxy's own
 	idleInTxn                 // holds a server connection and waits for its client
@@ -60,7 +61,7 @@ type stopwatch struct {
 	canceled  bool          // the client cancelled a COPY from it, which waits for more
 	copying   bool          // running is such a COPY
 
-	stopWaiting context.CancelCauseFunc // of queued
+	stopWaiting context.CancelCauseFunc // of queued and along
 
 	timer *time.Timer // made when first needed
 	fires time.Time   // zero: not armed
@@ -150,7 +151,7 @@ func (s *session) arm(now time.Time) {
 	t := &s.stopwatch
 	var limit time.Duration
 	switch t.activity {
-	case running:
+	case running, along:
 		limit = t.statement
 	case idleInTxn:
 		if limit = t.idle; limit == 0 {
@@ -197,9 +198,12 @@ func (s *session) examine(now time.Time) (cancel bool) {
 	switch t.activity {
 	case atRest:
 		return false
-	case queued:
-		if gone(s.client) {
+	case queued, along:
+		switch {
+		case gone(s.client):
 			t.stopWaiting(errClientLost)
+		case t.activity == along && t.statement > 0 && taken >= t.statement:
+			t.stopWaiting(statementTimeout(t.statement))
 		}
 	case idleInTxn:
 		if t.idle > 0 && taken >= t.idle {
