@@ -264,6 +264,7 @@ func TestCancelStopsNobodyElsesLookup(t *testing.T) {
 			g.waiting([]<-chan []string{answers[0], answers[1], answers[4]})
 			sessions[0].cancelStatement(t.Context()) // whose batch it is
 			failsWith(t, <-answers[0], "57014")
+			require.EqualValues(t, apartAfterwards, sessions[0].tally.apart.Load())
 			eventually(t, func() bool { return g.pool().Stat().Waiting == 2 }, "the others try by themselves")
 			require.NoError(t, clients[3].conn.Close()) // who waits no more
 			eventually(t, func() bool { return g.pool().Stat().Waiting == 1 }, "one of them has left")

@@ -21,7 +21,7 @@ const (
 	keptGuestAnswer = 4 << 10
 
 	// apartAfterwards is how many lookups of a tenant go by themselves after one
-	// that failed or was too large: it made others go twice.
+	// that failed, was too large or was cancelled: it made others go twice.
 	apartAfterwards = 100
 )
 
@@ -218,6 +218,9 @@ func (s *session) tellComplete(told guestOutcome) {
 // the server was at was in one transaction with what it waits for.
 func (s *session) guestFailed(failed request, lost []request, code string) bool {
 	canceled := s.asked() && code == errCanceled.Code
+	if canceled {
+		s.tally.apart.Store(apartAfterwards)
+	}
 	own := slices.ContainsFunc(lost, func(r request) bool { return r.guest == nil })
 	switch {
 	case failed.await == awaitSync: // all of them have been told
