@@ -141,6 +141,16 @@ func (p *Pool) TryAcquire(to Group) *Conn {
 	return c
 }
 
+// Free reports whether TryAcquire would lease a connection to the group, if all
+// that are idle are still good.
+func (p *Pool) Free(to Group) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	g := p.group(to)
+	defer p.dropGroup(g)
+	return len(p.idle) > 0 && g.waiters.Len() == 0 && p.hasRoom(g)
+}
+
 // Acquire leases a connection to a group, waiting for one at most as long as
 // group and pool allow. Waiting groups take turns; inside one, first come is
 // first served. The error is ErrClosed, ErrTimeout, *GroupLimitError,

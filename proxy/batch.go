@@ -28,6 +28,13 @@ const (
 	// batchPatience is how long a lookup waits for others to come back. Then it
 	// goes its own way: what is under way is slow, and may be held up.
 	batchPatience = 500 * time.Microsecond
+
+	// farTrip is how long the fastest batches take if the server is far away. To
+	// wait for them costs more than it saves where a connection is free.
+	farTrip = time.Millisecond
+
+	// tripWindow is how long the fastest batch is remembered, once or twice.
+	tripWindow = time.Second
 )
 
 // Batches are those of one backend, by the statement.
@@ -38,6 +45,26 @@ type batches struct {
 	mu    sync.Mutex
 	of    map[*pool.Statement]*batch
 	spare *batch // to be used again; nil if there is none
+	trips trips
+}
+
+// Trips tells how long the fastest batches take.
+type trips struct {
+	began            time.Time     // of the window
+	fastest, earlier time.Duration // in this window and the one before; 0 if there was none
+}
+
+func (t *trips) note(took time.Duration, now time.Time) {
+	if now.Sub(t.began) >= tripWindow {
+		t.began, t.earlier, t.fastest = now, t.fastest, 0
+	}
+	if t.fastest == 0 || took < t.fastest {
+		t.fastest = took
+	}
+}
+
+func (t *trips) far() bool {
+	return t.fastest >= farTrip && (t.earlier == 0 || t.earlier >= farTrip)
 }
 
 // A batch is what there is of one statement.
@@ -50,12 +77,13 @@ func newBatches() *batches {
 	return &batches{atOnce: batchesAtOnce, patience: batchPatience, of: make(map[*pool.Statement]*batch)}
 }
 
-// join reports whether a lookup is to go at once. If not it waits to be told.
-func (b *batches) join(st *pool.Statement, g *guest) (goes bool) {
+// join reports whether a lookup is to go at once. If not it waits to be told. free
+// tells whether there is a server connection for it.
+func (b *batches) join(st *pool.Statement, g *guest, free func() bool) (goes bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	x := b.of[st]
-	if x != nil && x.underWay >= b.atOnce || x == nil && b.atOnce == 0 {
+	if (x != nil && x.underWay >= b.atOnce || x == nil && b.atOnce == 0) && !(b.trips.far() && free()) {
 		g.leads = false
 		x = b.at(st)
 		x.waiting = append(x.waiting, g)
@@ -134,10 +162,13 @@ func (b *batches) leave(st *pool.Statement, takes bool, tenant *auth.Tenant, set
 	return into
 }
 
-// back notes that a batch has come back: who has waited longest goes.
-func (b *batches) back(st *pool.Statement) {
+// back notes that a batch which left then has come back: who has waited longest
+// goes.
+func (b *batches) back(st *pool.Statement, left time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := time.Now()
+	b.trips.note(now.Sub(left), now)
 	b.of[st].underWay--
 	b.wake(st)
 }

@@ -14,6 +14,7 @@ import (
 	"tenantgate/auth"
 	"tenantgate/internal/pgtest"
 	"tenantgate/internal/pgtest/clinic"
+	"tenantgate/pool"
 )
 
 // A lookupClient asks for one row again and again, in one of the ways in which
@@ -433,6 +434,44 @@ func TestLookupsWhoseTransactionFailsAtItsEndFail(t *testing.T) {
 	for i, answer := range g.ask(clients, nil) {
 		require.Equal(t, want[i], <-answer, clients[i].way)
 	}
+}
+
+func TestLookupsDoNotWaitForAServerThatIsFarAway(t *testing.T) {
+	var d trips
+	now := time.Now()
+	require.False(t, d.far(), "nothing is known")
+	d.note(3*time.Millisecond, now)
+	require.True(t, d.far())
+	d.note(100*time.Microsecond, now) // a near one that is busy
+	require.False(t, d.far())
+	now = now.Add(tripWindow)
+	d.note(3*time.Millisecond, now)
+	require.False(t, d.far(), "it was near in the second before")
+	now = now.Add(tripWindow)
+	d.note(3*time.Millisecond, now)
+	require.True(t, d.far())
+
+	c := clinic.New(t, 1)
+	g := open(t, c, RLS, poolOf(2))
+	b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
+	require.NoError(t, err)
+	st := pool.NewStatement("SELECT 1", nil)
+	join := func(free bool) bool { return b.batches.join(st, new(guest), func() bool { return free }) }
+	b.batches.atOnce = 0
+	b.batches.trips = d
+	require.True(t, join(true))
+	require.False(t, join(false), "it waits where there is no connection")
+	b.batches.trips = trips{}
+	require.False(t, join(true))
+
+	pgtest.Must(t, g.tenant("1"), "SELECT 1")
+	eventually(t, func() bool { return g.pool().Stat().Idle > 0 }, "the connection is back")
+	group := pool.Group{Name: "tenant1", Limit: 1}
+	require.True(t, b.pool.Free(group))
+	lease, err := b.pool.Acquire(t.Context(), group)
+	require.NoError(t, err)
+	require.False(t, b.pool.Free(group), "that is all it may have")
+	b.pool.Release(lease)
 }
 
 // Many clients of two tenants look rows up in all ways, some in vain, some

@@ -87,7 +87,7 @@ func (s *session) newGuest(describes bool) []byte {
 // why it does not wait any longer.
 func (s *session) joinBatch(ctx context.Context, st *pool.Statement) (guestOutcome, error) {
 	g, b := s.guest, s.backend.batches
-	if b.join(st, g) {
+	if b.join(st, g, func() bool { return s.backend.pool.Free(s.group()) }) {
 		return guestLeads, nil
 	}
 	s.beginWaiting(ctx, along)
@@ -140,7 +140,7 @@ func (s *session) readyAfterBatch() error {
 // waits and may go along: what the session's own brings may be passed on in
 // pieces. Each tenant's lookups are a transaction of their own.
 func (s *session) leadBatch(st *pool.Statement, takes bool) {
-	s.batch = st
+	s.batch, s.left = st, time.Now()
 	s.guests = s.backend.batches.leave(st, takes, s.tenant, s.settings, s.guests[:0])
 	var of *auth.Tenant // whose transaction it is
 	for _, g := range s.guests {
@@ -176,7 +176,7 @@ func (s *session) leadBatch(st *pool.Statement, takes bool) {
 func (s *session) endBatch() {
 	if st := s.batch; st != nil {
 		s.batch = nil
-		s.backend.batches.back(st)
+		s.backend.batches.back(st, s.left)
 	}
 }
 

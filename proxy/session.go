@@ -71,6 +71,7 @@ type session struct {
 	guest       *guest                // it, while others may take it along; nil before the first one
 	guests      []*guest              // others' lookups that go along with the session's; nil: told
 	batch       *pool.Statement       // whose batch is under way; nil if none is
+	left        time.Time             // when it left
 	again       string                // the SQLSTATE it was refused with: its query is to be sent as it came
 	load        *copyLoad             // the COPY under way that the client's rows go into
 	copied      int                   // rows that a COPY has inserted
