@@ -16,6 +16,9 @@ import (
 // The server must not come to say anything about the statement that it would not
 // have said of the text. If it refuses to prepare, bind or describe it, nothing
 // has been read, and the text is sent after all.
+//
+// What clients prepare themselves, named or not, is looked up likewise. Lookups of
+// many sessions go together: see batches.
 
 // A lookup is one that is ready to be sent.
 type lookup struct {
