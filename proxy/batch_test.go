@@ -24,15 +24,16 @@ type lookupClient struct {
 	way   string
 	table string
 	key   string
-	deaf  bool // it does not wait for the answer
+	want  []string // the answer when it asks alone
+	deaf  bool     // it does not wait for the answer
 }
 
 var lookupWays = []string{"simple", "unnamed", "named", "named, described"}
 
-// lookedUp are tables with the columns that are asked for and the key.
-var lookedUp = map[string][2]string{
-	"patients": {"tenant_id, id, name, born", "id"},
-	"notes":    {"tenant_id, id, body", "id"},
+// lookedUp are tables with the columns that are asked for; their keys are ids.
+var lookedUp = map[string]string{
+	"patients": "tenant_id, id, name, born",
+	"notes":    "tenant_id, id, body",
 }
 
 func newLookupClient(t *testing.T, url, way, table, key string) *lookupClient {
@@ -43,12 +44,12 @@ func newLookupClient(t *testing.T, url, way, table, key string) *lookupClient {
 	for _, c.key = range []string{"1", "2", key} { // now all sessions share the statement
 		c.ask()
 	}
+	c.want = c.ask()
 	return c
 }
 
 func (c *lookupClient) sql(key string) string {
-	of := lookedUp[c.table]
-	return "SELECT " + of[0] + " FROM " + c.table + " WHERE " + of[1] + " = " + key
+	return "SELECT " + lookedUp[c.table] + " FROM " + c.table + " WHERE id = " + key
 }
 
 // ask returns all that the server says.
@@ -85,8 +86,7 @@ type gathering struct {
 
 func gather(t *testing.T, c *clinic.Clinic, enforce Enforcement) *gathering {
 	g := open(t, c, enforce, poolOf(1))
-	b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-	require.NoError(t, err)
+	b := g.backend()
 	b.batches.mu.Lock()
 	b.batches.patience = time.Hour
 	b.batches.mu.Unlock()
@@ -135,6 +135,14 @@ func (g *gathering) ask(clients []*lookupClient, before func()) []<-chan []strin
 		b.wake(st)
 	}
 	return answers
+}
+
+// askAsAlone has all ask, and be answered as when they ask alone.
+func (g *gathering) askAsAlone(clients []*lookupClient) {
+	g.t.Helper()
+	for i, answer := range g.ask(clients, nil) {
+		require.Equal(g.t, clients[i].want, <-answer, "%d, %s", i, clients[i].way)
+	}
 }
 
 func (g *gathering) setAtOnce(n int) {
@@ -191,20 +199,17 @@ func TestLookupsGoTogetherAndAnswerAsAlone(t *testing.T) {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := gather(t, c, enforce)
 			var clients []*lookupClient
-			var want [][]string
 			for i := range 4 * len(lookupWays) {
 				tenant := fmt.Sprint(i%2 + 1)
 				one := newLookupClient(t, g.url("tenant"+tenant), lookupWays[i/2%len(lookupWays)], "patients", fmt.Sprint(i/3%4+1))
-				clients, want = append(clients, one), append(want, one.ask())
+				clients = append(clients, one)
 				row := pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)), one.sql(one.key)+" AND tenant_id = "+tenant)[0]
 				for _, value := range row {
-					require.Contains(t, strings.Join(want[i], ""), value)
+					require.Contains(t, strings.Join(one.want, ""), value)
 				}
 			}
 			before := g.pool().Stat().Acquired
-			for i, answer := range g.ask(clients, nil) {
-				require.Equal(t, want[i], <-answer, clients[i].way)
-			}
+			g.askAsAlone(clients)
 			// In rls a simple query's statement differs in its types.
 			require.EqualValues(t, map[Enforcement]int{RLS: 2, Rewrite: 1, Both: 1}[enforce], g.pool().Stat().Acquired-before)
 		})
@@ -220,19 +225,15 @@ func TestLookupThatFailsFailsAlone(t *testing.T) {
 			for _, way := range lookupWays {
 				for at := range 3 {
 					var clients []*lookupClient
-					var want [][]string
 					for i := range 3 {
 						key := note
 						if i == at {
 							key = "no uuid"
 						}
-						one := newLookupClient(t, g.url("tenant1"), way, "notes", key)
-						clients, want = append(clients, one), append(want, one.ask())
+						clients = append(clients, newLookupClient(t, g.url("tenant1"), way, "notes", key))
 					}
 					for range 2 {
-						for i, answer := range g.ask(clients, nil) {
-							require.Equal(t, want[i], <-answer, "%s, %d of %d fails", way, at, i)
-						}
+						g.askAsAlone(clients)
 					}
 					for _, one := range clients {
 						require.NoError(t, one.conn.Close())
@@ -249,10 +250,8 @@ func TestCancelStopsNobodyElsesLookup(t *testing.T) {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := gather(t, c, enforce)
 			var clients []*lookupClient
-			var want [][]string
 			for i := range 5 {
-				one := newLookupClient(t, g.url(fmt.Sprintf("tenant%d", i%2+1)), "named, described", "patients", "3")
-				clients, want = append(clients, one), append(want, one.ask())
+				clients = append(clients, newLookupClient(t, g.url(fmt.Sprintf("tenant%d", i%2+1)), "named, described", "patients", "3"))
 			}
 			clients[3].deaf = true
 			sessions := g.sessions()
@@ -271,10 +270,10 @@ func TestCancelStopsNobodyElsesLookup(t *testing.T) {
 			eventually(t, func() bool { return g.pool().Stat().Waiting == 1 }, "one of them has left")
 			unlock()
 			for _, i := range []int{1, 4} {
-				require.Equal(t, want[i], <-answers[i])
+				require.Equal(t, clients[i].want, <-answers[i])
 			}
 			for _, i := range []int{0, 2} {
-				require.Equal(t, want[i], clients[i].ask())
+				require.Equal(t, clients[i].want, clients[i].ask())
 			}
 		})
 	}
@@ -297,7 +296,6 @@ func TestLookupInABatchHasItsOwnTimeout(t *testing.T) {
 	for range 3 {
 		clients = append(clients, newLookupClient(t, g.url("tenant1"), "unnamed", "patients", "3"))
 	}
-	want := clients[0].ask()
 	g.sessions()[1].setTimeouts(auth.Limits{StatementTimeout: 200 * time.Millisecond})
 	var unlock func()
 	answers := g.ask(clients, func() { unlock = g.lock(c, "patients") })
@@ -307,8 +305,8 @@ func TestLookupInABatchHasItsOwnTimeout(t *testing.T) {
 	require.Contains(t, said[0], "canceling statement due to statement timeout")
 	g.waiting([]<-chan []string{answers[0], answers[2]})
 	unlock()
-	require.Equal(t, want, <-answers[0])
-	require.Equal(t, want, <-answers[2])
+	require.Equal(t, clients[0].want, <-answers[0])
+	require.Equal(t, clients[2].want, <-answers[2])
 }
 
 func TestLookupsSurviveTheirBatchsServerConnection(t *testing.T) {
@@ -317,10 +315,8 @@ func TestLookupsSurviveTheirBatchsServerConnection(t *testing.T) {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := gather(t, c, enforce)
 			var clients []*lookupClient
-			var want [][]string
 			for i := range 4 {
-				one := newLookupClient(t, g.url("tenant1"), lookupWays[1], "patients", fmt.Sprint(i+1))
-				clients, want = append(clients, one), append(want, one.ask())
+				clients = append(clients, newLookupClient(t, g.url("tenant1"), lookupWays[1], "patients", fmt.Sprint(i+1)))
 			}
 			var unlock func()
 			answers := g.ask(clients, func() { unlock = g.lock(c, "patients") })
@@ -330,7 +326,7 @@ func TestLookupsSurviveTheirBatchsServerConnection(t *testing.T) {
 			g.waiting(answers[1:])
 			unlock()
 			for i := 1; i < 4; i++ {
-				require.Equal(t, want[i], <-answers[i])
+				require.Equal(t, clients[i].want, <-answers[i])
 			}
 		})
 	}
@@ -349,14 +345,10 @@ func TestLargeRowsDoNotGoAlong(t *testing.T) {
 			}
 			for at := range sizes {
 				var clients []*lookupClient
-				var want [][]string
 				for _, i := range []int{0, at, 0} {
-					one := newLookupClient(t, g.url("tenant1"), "unnamed", "notes", fmt.Sprintf("00000000-0000-0000-0000-0000000001%02d", i))
-					clients, want = append(clients, one), append(want, one.ask())
+					clients = append(clients, newLookupClient(t, g.url("tenant1"), "unnamed", "notes", fmt.Sprintf("00000000-0000-0000-0000-0000000001%02d", i)))
 				}
-				for i, answer := range g.ask(clients, nil) {
-					require.Equal(t, want[i], <-answer)
-				}
+				g.askAsAlone(clients)
 				for _, one := range clients {
 					require.NoError(t, one.conn.Close())
 				}
@@ -369,19 +361,17 @@ func TestLookupsUnderOtherParametersDoNotGoAlong(t *testing.T) {
 	c := clinic.New(t, 1)
 	g := gather(t, c, RLS)
 	var clients []*lookupClient
-	var want [][]string
 	for i := range 6 {
 		one := newLookupClient(t, g.url("tenant1"), "named", "patients", "3")
 		if i%2 == 1 {
 			one.receive("SET DateStyle TO 'German'")
+			one.want = one.ask()
 		}
-		clients, want = append(clients, one), append(want, one.ask())
+		clients = append(clients, one)
 	}
-	require.NotEqual(t, want[0], want[1])
+	require.NotEqual(t, clients[0].want, clients[1].want)
 	before := g.pool().Stat().Acquired
-	for i, answer := range g.ask(clients, nil) {
-		require.Equal(t, want[i], <-answer)
-	}
+	g.askAsAlone(clients)
 	require.EqualValues(t, 2, g.pool().Stat().Acquired-before)
 }
 
@@ -401,15 +391,11 @@ func TestLookupsOfTwoTenantsAreTwoTransactions(t *testing.T) {
 		END $$;
 		CREATE POLICY one_tenant ON patients AS RESTRICTIVE FOR SELECT USING (one_tenant())`)
 	var clients []*lookupClient
-	var want [][]string
 	for i := range 8 {
-		one := newLookupClient(t, g.url(fmt.Sprintf("tenant%d", i%2+1)), "named", "patients", "3")
-		clients, want = append(clients, one), append(want, one.ask())
+		clients = append(clients, newLookupClient(t, g.url(fmt.Sprintf("tenant%d", i%2+1)), "named", "patients", "3"))
 	}
 	before := g.pool().Stat().Acquired
-	for i, answer := range g.ask(clients, nil) {
-		require.Equal(t, want[i], <-answer)
-	}
+	g.askAsAlone(clients)
 	require.EqualValues(t, 1, g.pool().Stat().Acquired-before, "all in one batch")
 }
 
@@ -425,15 +411,12 @@ func TestLookupsWhoseTransactionFailsAtItsEndFail(t *testing.T) {
 		CREATE CONSTRAINT TRIGGER never AFTER INSERT ON looked DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION never();
 		CREATE POLICY looked ON patients AS RESTRICTIVE FOR SELECT USING (looked())`)
 	var clients []*lookupClient
-	var want [][]string
 	for i := range 5 {
 		one := newLookupClient(t, g.url(fmt.Sprintf("tenant%d", i%2+1)), lookupWays[i%len(lookupWays)], "patients", "3")
-		clients, want = append(clients, one), append(want, one.ask())
-		require.Contains(t, want[i][len(want[i])-1], "not at all")
+		clients = append(clients, one)
+		require.Contains(t, one.want[len(one.want)-1], "not at all")
 	}
-	for i, answer := range g.ask(clients, nil) {
-		require.Equal(t, want[i], <-answer, clients[i].way)
-	}
+	g.askAsAlone(clients)
 }
 
 func TestLookupsDoNotWaitForAServerThatIsFarAway(t *testing.T) {
@@ -453,8 +436,7 @@ func TestLookupsDoNotWaitForAServerThatIsFarAway(t *testing.T) {
 
 	c := clinic.New(t, 1)
 	g := open(t, c, RLS, poolOf(2))
-	b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-	require.NoError(t, err)
+	b := g.backend()
 	st := pool.NewStatement("SELECT 1", nil)
 	join := func(free bool) bool { return b.batches.join(st, new(guest), func() bool { return free }) }
 	b.batches.atOnce = 0
@@ -482,8 +464,7 @@ func TestLookupsOfACrowdKeepApart(t *testing.T) {
 		t.Run(enforce.String(), func(t *testing.T) {
 			t.Parallel()
 			g := open(t, c, enforce, poolOf(3))
-			b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-			require.NoError(t, err)
+			b := g.backend()
 			b.batches.mu.Lock()
 			b.batches.atOnce = 1
 			b.batches.mu.Unlock()

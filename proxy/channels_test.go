@@ -217,8 +217,7 @@ func TestListeningConnectionThatIsLostIsMadeAgain(t *testing.T) {
 	pgtest.Must(t, b, "NOTIFY news, 'again'; NOTIFY other")
 	require.Equal(t, `news="again" from another, other="" from another`, a.await(t, []string{"news", "other"}, nil))
 	require.NoError(t, a.conn.Close(t.Context()))
-	backend, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-	require.NoError(t, err)
+	backend := g.backend()
 	eventually(t, func() bool {
 		backend.listener.mu.Lock()
 		defer backend.listener.mu.Unlock()

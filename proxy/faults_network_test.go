@@ -113,8 +113,7 @@ func TestStatementsDoNotWaitForeverForACatalogBehindAStalledNetwork(t *testing.T
 	g, network := behind(t, c, auth.Limits{}, 2*time.Second, time.Minute)
 	conn, other := g.tenant("1"), g.tenant("1")
 	pgtest.Must(t, conn, "SELECT count(*) FROM patients")
-	b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-	require.NoError(t, err)
+	b := g.backend()
 	require.Equal(t, 30*time.Second, b.catalogWait)
 	b.catalogWait = time.Second
 	network.Stall()

@@ -133,9 +133,12 @@ func (g *gate) tenant(key string, params ...string) *pgconn.PgConn {
 	return pgtest.Connect(g.t, g.url("tenant"+key, params...))
 }
 
-// pool is the server connections' pool.
-func (g *gate) pool() *pool.Pool {
+// backend is that of the tenants.
+func (g *gate) backend() *backend {
 	b, err := g.server.backendAt(context.Background(), placement{backend: "main", database: g.database})
 	require.NoError(g.t, err)
-	return b.pool
+	return b
 }
+
+// pool is the server connections' pool.
+func (g *gate) pool() *pool.Pool { return g.backend().pool }

@@ -189,8 +189,7 @@ func TestUnnamedLookupsAnswerAsWhenTheyCameInPieces(t *testing.T) {
 		t.Run(enforce.String(), func(t *testing.T) {
 			g := open(t, c, enforce, poolOf(1))
 			conn := dialWire(t, g.url("tenant1"))
-			b, err := g.server.backendAt(t.Context(), placement{backend: "main", database: g.database})
-			require.NoError(t, err)
+			b := g.backend()
 			prepared := func(st *rewrite.Statement, oids []uint32) bool { // by the one server connection
 				lease, err := b.pool.Acquire(t.Context(), pool.Group{Name: "tenant1"})
 				require.NoError(t, err)
