@@ -88,11 +88,5 @@ func (s *session) cancelServer(ctx context.Context) {
 // cancelAgain repeats a request that has hit what goes before the session's own
 // lookup: those of another tenant.
 func (s *session) cancelAgain() {
-	s.mu.Lock()
-	s.stopwatch.looks.Add(1)
-	s.mu.Unlock()
-	go func() {
-		defer s.stopwatch.looks.Done()
-		s.cancelServer(s.server.ctx)
-	}()
+	s.stopwatch.looks.Go(func() { s.cancelServer(s.server.ctx) })
 }

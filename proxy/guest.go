@@ -101,13 +101,11 @@ func (s *session) joinBatch(ctx context.Context, st *pool.Statement) (guestOutco
 	for {
 		select {
 		case told := <-g.told:
-			switch told {
-			case guestSpoils:
+			if told == guestSpoils {
 				s.tally.apart.Store(apartAfterwards)
+			}
+			if told != guestAnswered {
 				g.forget()
-			case guestAlone:
-				g.forget()
-			case guestLeads, guestAnswered:
 			}
 			return told, nil
 		case <-g.patience.C:
@@ -126,9 +124,10 @@ func (s *session) joinBatch(ctx context.Context, st *pool.Statement) (guestOutco
 	}
 }
 
-// readyAfterBatch tells the client that its lookup, which went with others, is
-// over.
-func (s *session) readyAfterBatch() error {
+// passOnAnswer gives the client the answer to its lookup, which went with others.
+func (s *session) passOnAnswer(opening []byte) error {
+	s.out = append(append(s.out, opening...), s.guest.answer...)
+	s.guest.forget()
 	if mail, full := s.mail.take(s.out); full == nil { // a full one ends the session soon
 		s.out = mail
 	}
@@ -143,15 +142,20 @@ func (s *session) leadBatch(st *pool.Statement, takes bool) {
 	s.batch, s.left = st, time.Now()
 	s.guests = s.backend.batches.leave(st, takes, s.tenant, s.settings, s.guests[:0])
 	var of *auth.Tenant // whose transaction it is
-	for _, g := range s.guests {
-		if of != nil && of != g.tenant {
+	begin := func(tenant *auth.Tenant, g *guest) {
+		if of == tenant {
+			return
+		}
+		if of != nil {
 			s.send = appendBare(s.send, 'S')
-			s.push(request{await: awaitSync, reply: replySkip, guest: g})
+			s.push(request{await: awaitSync, reply: replySkip, guest: s.guests[0]}) // no answer of the session's own
 		}
-		if of != g.tenant && s.backend.confining {
-			s.sendTenant(g.tenant.Key, g)
+		if of = tenant; s.backend.confining {
+			s.sendTenant(tenant.Key, g)
 		}
-		of = g.tenant
+	}
+	for _, g := range s.guests {
+		begin(g.tenant, g)
 		s.send = append(s.send, g.request...)
 		s.push(request{await: awaitBind, reply: replySkip, guest: g})
 		if g.describes {
@@ -159,25 +163,24 @@ func (s *session) leadBatch(st *pool.Statement, takes bool) {
 		}
 		s.push(request{await: awaitExecute, reply: replySkip, guest: g})
 	}
-	if of == s.tenant {
-		return
-	}
-	if of != nil {
-		s.send = appendBare(s.send, 'S')
-		s.push(request{await: awaitSync, reply: replySkip, guest: s.guests[0]})
-	}
-	if s.backend.confining {
-		s.confineTransaction()
-	}
+	begin(s.tenant, nil)
 }
 
-// endBatch lets another batch of the statement go, if the session has one under
-// way: it waits for the server no more.
+// endBatch is called when the session's batch, if there is one, waits for the
+// server no more, or must not any longer: another one may go, and those who have
+// not been told go by themselves.
 func (s *session) endBatch() {
 	if st := s.batch; st != nil {
 		s.batch = nil
 		s.backend.batches.back(st, s.left)
 	}
+	for _, g := range s.guests {
+		if g != nil {
+			g.told <- guestAlone
+		}
+	}
+	clear(s.guests)
+	s.guests = s.guests[:0]
 }
 
 // serveGuest passes on one message to a guest.
@@ -233,15 +236,4 @@ func (s *session) guestFailed(failed request, lost []request, code string) bool 
 		s.again = code
 	}
 	return own && canceled
-}
-
-// dismissGuests has those who have not been told go by themselves.
-func (s *session) dismissGuests() {
-	for _, g := range s.guests {
-		if g != nil {
-			g.told <- guestAlone
-		}
-	}
-	clear(s.guests)
-	s.guests = s.guests[:0]
 }

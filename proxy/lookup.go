@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"errors"
 
 	"tenantgate/pool"
 	"tenantgate/rewrite"
@@ -51,12 +50,11 @@ func (s *session) lookUp(ctx context.Context, st *rewrite.Statement, sql string)
 	}
 	msg := appendBindText(s.newGuest(true), shared.Name, s.literals...)
 	s.guest.request = appendExecute(appendTarget(msg, 'D', 'P', ""), "", 0)
-	done, err = s.runLookup(ctx, lookup{statement: &l.Statement, shared: shared})
-	var refusal *refusedLookup
+	done, refusal, err := s.runLookup(ctx, lookup{statement: &l.Statement, shared: shared})
 	switch {
-	case errors.As(err, &refusal):
-		return true, s.refuseSimple(refusal.error)
-	case !done && err == nil:
+	case refusal != nil:
+		return true, s.refuseSimple(refusal)
+	case !done:
 		l.Memo.Store(s.backend.shared(shared.SQL, shared.ParamOIDs, "")) // another one, if that is retired
 	}
 	return done, err
@@ -136,17 +134,12 @@ func (s *session) lookUpBound(ctx context.Context, p *prepared, rest []byte, des
 		msg = appendTarget(msg, 'D', 'P', "")
 	}
 	s.guest.request = appendExecute(msg, "", 0)
-	s.in.skip(size)
-	done, err = s.runLookup(ctx, l)
-	var refusal *refusedLookup
+	done, refusal, err := s.runLookup(ctx, l)
 	switch {
-	case errors.As(err, &refusal):
-		s.in.skip(-size)
-		return true, s.refuse(refusal.error)
-	case !done:
-		s.in.skip(-size)
-		return false, err
-	case err == nil:
+	case refusal != nil:
+		return true, s.refuse(refusal)
+	case done && err == nil:
+		s.in.skip(size)
 		s.counts.statements.Add(1)
 		if l.prepared == nil {
 			p.parsed = true
@@ -154,7 +147,7 @@ func (s *session) lookUpBound(ctx context.Context, p *prepared, rest []byte, des
 		}
 		s.clock.stop(s.counts, s.status)
 	}
-	return true, err
+	return done, err
 }
 
 // What answers Bind, and Parse and Bind.
@@ -164,36 +157,31 @@ var (
 	parsedAndBound = appendBare(parseComplete, '2')
 )
 
-// A refusedLookup tells that no server connection could be had, or waited for.
-type refusedLookup struct{ error }
-
 // runLookup runs the lookup that the session's guest asks for, up to
 // ReadyForQuery: as a part of another session's batch, or in one of its own,
 // with whoever waits for that. done is false if the server would not take it,
-// and nothing has happened.
-func (s *session) runLookup(ctx context.Context, l lookup) (done bool, err error) {
+// and nothing has happened. A refusal tells that no server connection could be
+// had, or waited for.
+func (s *session) runLookup(ctx context.Context, l lookup) (done bool, refusal, err error) {
 	batched := s.mayBatch()
 	if batched {
-		told, err := s.joinBatch(ctx, l.shared)
+		told, refusal := s.joinBatch(ctx, l.shared)
 		switch {
-		case err != nil:
-			return true, &refusedLookup{err}
+		case refusal != nil:
+			return false, refusal, nil
 		case told == guestAnswered:
-			s.out = append(append(s.out, l.opening...), s.guest.answer...)
-			s.guest.forget()
-			return true, s.readyAfterBatch()
-		case told != guestLeads:
-			batched = false
+			return true, nil, s.passOnAnswer(l.opening)
 		}
+		batched = told == guestLeads
 	}
 	if err := s.lease(ctx); err != nil {
-		return true, &refusedLookup{err}
+		return false, err, nil
 	}
 	known := s.conn.Statements.Has(l.shared)
 	switch {
 	case known:
 	case l.prepared != nil:
-		return false, nil
+		return false, nil, nil
 	default:
 		s.sendParse(&prepared{statement: l.statement, values: s.values, shared: l.shared, lookup: true}, replySkip)
 	}
@@ -219,14 +207,14 @@ func (s *session) runLookup(ctx context.Context, l lookup) (done bool, err error
 	s.send = appendBare(append(s.send, s.guest.request...), 'S')
 	err = s.exchange()
 	s.endBatch()
-	s.dismissGuests()
-	if err != nil || !s.lookupRefused(l.shared) {
-		if err == nil {
-			err = s.settled()
-		}
-		return true, err
+	switch {
+	case err != nil:
+		return true, nil, err
+	case s.lookupRefused(l.shared):
+		return false, nil, nil
+	default:
+		return true, nil, s.settled()
 	}
-	return false, nil
 }
 
 // mayLookUp reports whether lookups are for this session now: a tenant's,

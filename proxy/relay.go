@@ -110,10 +110,7 @@ func (s *session) relay() error {
 
 // passOn writes pending answers and then the run to the client.
 func (s *session) passOn(run []byte) error {
-	s.endBatch() // it may have to wait for the client
-	if len(s.guests) > 0 {
-		s.dismissGuests()
-	}
+	s.endBatch() // this may have to wait for the client
 	if len(s.out) > 0 {
 		s.out = append(s.out, run...)
 		return s.flush()
@@ -136,13 +133,14 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 	case 'E':
 		return s.errorAnswer(body)
 	case 'N':
-		if s.idle() || s.head().reply != replyForward {
-			if !s.idle() && s.head().guest != nil {
-				s.head().guest.hear(msg)
-			}
-			return drop, nil, nil
+		switch {
+		case s.idle():
+		case s.head().guest != nil:
+			s.head().guest.hear(msg)
+		case s.head().reply == replyForward:
+			return pass, nil, nil
 		}
-		return pass, nil, nil
+		return drop, nil, nil
 	case 'S':
 		return s.parameterStatus(body)
 	case 'A':

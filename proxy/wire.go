@@ -81,7 +81,7 @@ func (r *reader) peek(at int) (typ byte, body []byte, after int, ok bool) {
 	return rest[at], rest[at+headSize : after], after, true
 }
 
-// skip passes over messages that were peeked at, or goes back to them.
+// skip passes over messages that were peeked at.
 func (r *reader) skip(bytes int) { r.start += bytes }
 
 // packet returns the body of a start-up packet: a length and no type.
