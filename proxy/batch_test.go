@@ -419,6 +419,28 @@ func TestLookupsWhoseTransactionFailsAtItsEndFail(t *testing.T) {
 	g.askAsAlone(clients)
 }
 
+// What is said at the end of a transaction is for none of the other tenants.
+func TestNoticesAtTheEndOfATransactionReachWhoTheyAreFor(t *testing.T) {
+	c := clinic.New(t, 2)
+	g := gather(t, c, RLS)
+	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(g.database)), `
+		CREATE TABLE looked (tenant text);
+		CREATE FUNCTION looked() RETURNS bool LANGUAGE sql SECURITY DEFINER AS
+			$$ INSERT INTO looked VALUES (current_setting('`+clinic.Setting+`')) RETURNING true $$;
+		CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'looked up by %', NEW.tenant; RETURN NULL; END $$;
+		CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON looked DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION tell();
+		CREATE POLICY looked ON patients AS RESTRICTIVE FOR SELECT USING (looked())`)
+	for _, way := range lookupWays {
+		var clients []*lookupClient
+		for _, tenant := range []string{"1", "2", "2"} {
+			one := newLookupClient(t, g.url("tenant"+tenant), way, "patients", "3")
+			require.Contains(t, one.want[len(one.want)-1], "looked up by "+tenant)
+			clients = append(clients, one)
+		}
+		g.askAsAlone(clients)
+	}
+}
+
 func TestLookupsDoNotWaitForAServerThatIsFarAway(t *testing.T) {
 	var d trips
 	now := time.Now()

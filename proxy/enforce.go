@@ -174,18 +174,18 @@ func (s *session) separateTables(result *rewrite.Result) error {
 // confineTransaction tells the server the tenant, for this transaction only,
 // before the client's next message. The machine sees that it was taken.
 func (s *session) confineTransaction() {
-	s.sendTenant(s.key(), nil)
+	s.sendTenant(s.key(), false)
 	s.confined = true
 }
 
 // sendTenant sets the tenant of that key, for what follows: lookups of a guest's
 // tenant, or what is the session's own.
-func (s *session) sendTenant(key string, of *guest) {
+func (s *session) sendTenant(key string, others bool) {
 	value := s.tenantValue(key)
 	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, value)
 	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitBind, reply: replySkip, guest: of})
-	s.push(request{await: awaitTenant, reply: replySkip, value: value, guest: of})
+	s.push(request{await: awaitBind, reply: replySkip, others: others})
+	s.push(request{await: awaitTenant, reply: replySkip, value: value, others: others})
 }
 
 // logRefusal notes a refused statement. The client's text is not logged.

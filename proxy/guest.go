@@ -142,28 +142,28 @@ func (s *session) leadBatch(st *pool.Statement, takes bool) {
 	s.batch, s.left = st, time.Now()
 	s.guests = s.backend.batches.leave(st, takes, s.tenant, s.settings, s.guests[:0])
 	var of *auth.Tenant // whose transaction it is
-	begin := func(tenant *auth.Tenant, g *guest) {
+	begin := func(tenant *auth.Tenant, others bool) {
 		if of == tenant {
 			return
 		}
 		if of != nil {
 			s.send = appendBare(s.send, 'S')
-			s.push(request{await: awaitSync, reply: replySkip, guest: s.guests[0]}) // no answer of the session's own
+			s.push(request{await: awaitSync, reply: replySkip, others: true})
 		}
 		if of = tenant; s.backend.confining {
-			s.sendTenant(tenant.Key, g)
+			s.sendTenant(tenant.Key, others)
 		}
 	}
 	for _, g := range s.guests {
-		begin(g.tenant, g)
+		begin(g.tenant, true)
 		s.send = append(s.send, g.request...)
-		s.push(request{await: awaitBind, reply: replySkip, guest: g})
+		s.push(request{await: awaitBind, reply: replySkip, others: true, guest: g})
 		if g.describes {
-			s.push(request{await: awaitDescribePortal, reply: replySkip, guest: g})
+			s.push(request{await: awaitDescribePortal, reply: replySkip, others: true, guest: g})
 		}
-		s.push(request{await: awaitExecute, reply: replySkip, guest: g})
+		s.push(request{await: awaitExecute, reply: replySkip, others: true, guest: g})
 	}
-	begin(s.tenant, nil)
+	begin(s.tenant, false)
 }
 
 // endBatch is called when the session's batch, if there is one, waits for the
@@ -176,10 +176,9 @@ func (s *session) endBatch() {
 	}
 	for _, g := range s.guests {
 		if g != nil {
-			g.told <- guestAlone
+			s.tellGuest(g, guestAlone)
 		}
 	}
-	clear(s.guests)
 	s.guests = s.guests[:0]
 }
 
@@ -200,6 +199,11 @@ func (s *session) serveGuest(req request, msg []byte, done bool) {
 
 // tellGuest parts from one of those that go along.
 func (s *session) tellGuest(g *guest, told guestOutcome) {
+	for i := range s.outstanding { // it may ask for something else from now on
+		if s.outstanding[i].guest == g {
+			s.outstanding[i].guest = nil
+		}
+	}
 	if at := slices.Index(s.guests, g); at >= 0 {
 		s.guests[at] = nil
 		g.told <- told
@@ -224,12 +228,12 @@ func (s *session) guestFailed(failed request, lost []request, code string) bool 
 	if canceled {
 		s.tally.apart.Store(apartAfterwards)
 	}
-	own := slices.ContainsFunc(lost, func(r request) bool { return r.guest == nil })
+	own := slices.ContainsFunc(lost, func(r request) bool { return !r.others })
 	switch {
 	case failed.await == awaitSync: // all of them have been told
 	case canceled && !own:
 		s.cancelAgain()
-	case !canceled:
+	case !canceled && failed.guest != nil:
 		s.tellGuest(failed.guest, guestSpoils)
 	}
 	if own && !canceled {

@@ -66,7 +66,8 @@ type request struct {
 	copied   bool            // awaitExecute: an INSERT of a COPY, whose rows are counted
 	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool            // of a lookup: the query is sent as it came if this fails
-	guest    *guest          // of a lookup: whose it is, if not the session's
+	others   bool            // of lookups that go along: not the session's own
+	guest    *guest          // of others: whose answer it is, while it is wanted
 	upkeep   bool            // the session's own care for its connection: a failure is not the client's
 }
 

@@ -52,7 +52,7 @@ func (s *session) relay() error {
 				return fmt.Errorf("%w: length %d of a message of type %q", errServerProtocol, size-1, typ)
 			}
 			bulk := (typ == 'D' || typ == 'd') && !s.idle() &&
-				(s.head().reply == replyForward || s.head().guest != nil && size > largestGuestAnswer)
+				(s.head().reply == replyForward || s.head().others && size > largestGuestAnswer)
 			if left < size && !bulk {
 				break
 			}
@@ -63,10 +63,13 @@ func (s *session) relay() error {
 				}
 				n := min(left, size)
 				s.partial = size - n
-				if g := s.head().guest; g != nil {
+				if s.head().others {
 					s.out = append(s.out, c.Buffer[run:c.Start]...)
-					g.tooLarge, s.passingOver = true, s.partial > 0
+					s.passingOver = s.partial > 0
 					run = c.Start + n
+				}
+				if g := s.head().guest; g != nil {
+					g.tooLarge = true
 				}
 				c.Start += n
 				continue
@@ -133,14 +136,7 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 	case 'E':
 		return s.errorAnswer(body)
 	case 'N':
-		switch {
-		case s.idle():
-		case s.head().guest != nil:
-			s.head().guest.hear(msg)
-		case s.head().reply == replyForward:
-			return pass, nil, nil
-		}
-		return drop, nil, nil
+		return s.notice(msg), nil, nil
 	case 'S':
 		return s.parameterStatus(body)
 	case 'A':
@@ -220,6 +216,23 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 		s.pop()
 	}
 	return what, instead, nil
+}
+
+// notice decides on a NoticeResponse.
+func (s *session) notice(msg []byte) fate {
+	if s.idle() {
+		return drop
+	}
+	if s.head().await == awaitSync { // whose lookup it is of nobody can tell
+		s.tellComplete(guestAlone)
+	}
+	if g := s.head().guest; g != nil {
+		g.hear(msg)
+	}
+	if s.head().reply == replyForward {
+		return pass
+	}
+	return drop
 }
 
 // done takes note of a request that was answered in full.
@@ -364,7 +377,7 @@ func (s *session) errorAnswer(body []byte) (fate, []byte, error) {
 		return drop, nil, err
 	}
 	s.tellComplete(guestAlone)
-	if failed.guest != nil && !s.guestFailed(failed, lost, msg.Code) {
+	if failed.others && !s.guestFailed(failed, lost, msg.Code) {
 		return drop, nil, nil
 	}
 	if failed.retry && retriable(msg.Code) {
