@@ -129,7 +129,10 @@ func (s *Server) startLocked(ctx context.Context) error {
 }
 
 func (s *Server) tryStart(ctx context.Context) error {
-	logged := len(s.Log())
+	logged := 0
+	if _, err := os.Stat(s.logFile()); err == nil {
+		logged = len(s.Log())
+	}
 	p, err := s.launch()
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)

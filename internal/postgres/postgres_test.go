@@ -122,7 +122,7 @@ func TestTakenPortIsGivenUp(t *testing.T) {
 func TestFailedStartShowsTheLogAndRemovesTheDirectory(t *testing.T) {
 	t.Setenv("TMPDIR", publicTempDir(t))
 	_, err := Start(context.Background(), Options{Settings: map[string]string{"no_such_setting": "1"}})
-	require.ErrorContains(t, err, "no_such_setting")
+	require.ErrorContains(t, err, `unrecognized configuration parameter "no_such_setting"`)
 	left, err := filepath.Glob(filepath.Join(os.TempDir(), "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
