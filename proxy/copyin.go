@@ -7,30 +7,23 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 
 	"tenantgate/rewrite"
 )
 
-const (
-	// copyBatch is how many rows one INSERT takes at most.
-	copyBatch = 64
-	// copyBatchBytes is how much its rows hold, but for the last one: long rows
-	// go one by one.
-	copyBatchBytes = 64 << 10
-	// copyFlush is how much is sent before the server's answers are read.
-	copyFlush = 64 << 10
-)
+// copyFlush is how much is gathered before it is sent.
+const copyFlush = 64 << 10
 
 // A copyIn is one COPY FROM STDIN under way: rows become the parameters of
-// INSERTs in the client's transaction.
+// INSERTs in the client's transaction. While the server takes some, the next
+// are read.
 type copyIn struct {
-	in     *rewrite.CopyIn
-	stream copyStream
-	one    *prepared // INSERT of one row
-	many   *prepared // of batch rows
-	batch  int
-	rows   [][]byte // values that wait for a batch to fill, copied
-	values []byte   // their bytes
+	stream  copyStream
+	row     bindArgs // for what is checked of each
+	batch   copyBatch
+	sent    bool            // rows whose answers are still to be heard
+	writing *sync.WaitGroup // them; nil if the socket took all at once
 }
 
 // copyFrom answers COPY FROM STDIN.
@@ -38,25 +31,14 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if s.status == 'E' {
 		return s.refuseSimple(errAborted)
 	}
-	c := &copyIn{in: in, stream: copyStream{reader: newRowReader(in)}, batch: copyBatch}
-	if n := len(in.Columns); n > 0 {
-		c.batch = min(copyBatch, 32_000/n+1)
-	}
-	var err error
-	if c.one, err = s.insertFor(ctx, in.Insert(1)); err != nil {
+	one, err := s.insertFor(ctx, rewrite.Request{SQL: in.Insert(1), Extended: true})
+	if err != nil {
 		return s.refuseSimple(err)
 	}
-	load := s.loader(in, c.one)
-	if load == nil {
-		c.many, err = s.insertFor(ctx, in.Insert(c.batch))
-	}
-	if err == nil {
-		err = s.lease(ctx)
-	}
-	switch {
-	case err != nil:
+	if err := s.lease(ctx); err != nil {
 		return s.refuseSimple(err)
-	case load != nil:
+	}
+	if load := s.loader(in, one); load != nil {
 		return s.loadRows(load)
 	}
 	if !s.confined && s.status != 'E' && s.backend.confining {
@@ -66,40 +48,57 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	s.beginCopy()
 	s.forgetSequences(true)
 	s.copied = 0
-	s.ensure(c.one)
+	s.ensure(one)
+	s.learnTypes(one)
 	if err := s.flushGroup(); err != nil { // what is wrong with the table shows before any row
 		return err
 	}
 	if s.conn == nil || s.skipping {
 		return s.endCopy(nil)
 	}
+	c := &copyIn{stream: copyStream{reader: newRowReader(in)}}
+	if c.batch, err = s.batchFor(ctx, in, one); err != nil {
+		return s.endCopy(err)
+	}
 	s.out = appendCopyInResponse(s.out, in)
 	if err := s.flush(); err != nil {
 		return err
 	}
+	err = s.copyRows(c)
+	if c.writing != nil { // the session is over
+		s.destroy()
+		c.writing.Wait()
+	}
+	return err
+}
+
+// copyRows takes the client's messages in until the COPY has ended.
+func (s *session) copyRows(c *copyIn) error {
 	for {
+		if c.sent && !s.in.buffered() && !speaks(s.client) {
+			if err := s.hearRows(c); err != nil {
+				return err
+			}
+		}
+		if !s.copyGoesOn() {
+			return s.endCopy(nil)
+		}
 		typ, body, err := s.in.next()
 		if err != nil {
 			return err
 		}
-		refusal := s.copyStopped()
-		if refusal != nil {
-			return s.endCopy(refusal)
+		if stopped := s.copyStopped(); stopped != nil {
+			if err := s.hearRows(c); err != nil {
+				return err
+			}
+			return s.endCopy(stopped)
 		}
+		var refusal error
 		switch typ {
 		case 'd':
-			refusal = c.stream.feed(body, false, func(fields [][]byte) error { return s.copyRow(c, fields) })
+			refusal = c.stream.feed(body, false, c.add(s))
 		case 'c':
-			refusal = c.stream.feed(nil, true, func(fields [][]byte) error { return s.copyRow(c, fields) })
-			if refusal == nil && s.copyGoesOn() {
-				refusal = s.copyRest(c)
-			}
-			if refusal == nil {
-				if err := s.flushGroup(); err != nil {
-					return err
-				}
-				return s.endCopy(nil)
-			}
+			refusal = c.stream.feed(nil, true, c.add(s))
 		case 'f':
 			reason, _, err := cstring(body)
 			if err != nil {
@@ -113,100 +112,104 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		default:
 			return newError("08P01", fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", typ), "")
 		}
-		if refusal != nil {
-			if err := s.copyBefore(c); err != nil {
+		ends := typ == 'c' || refusal != nil
+		if ends {
+			c.batch.close() // what is wrong with the rows before a refusal comes first
+		}
+		if ends || len(c.batch.ready) >= copyFlush {
+			if err := s.sendRows(c); err != nil {
+				return err
+			}
+		}
+		if ends {
+			if err := s.hearRows(c); err != nil {
 				return err
 			}
 			return s.endCopy(refusal)
 		}
-		if len(s.send) >= copyFlush {
-			if err := s.flushGroup(); err != nil {
-				return err
-			}
-		}
-		if !s.copyGoesOn() {
-			return s.endCopy(nil)
-		}
 	}
+}
+
+// add returns what takes one row in.
+func (c *copyIn) add(s *session) func(fields [][]byte) error {
+	return func(fields [][]byte) error {
+		c.row.values = fields
+		if err := s.checkBind(c.batch.one, &c.row); err != nil {
+			return err
+		}
+		c.batch.add(fields)
+		return nil
+	}
+}
+
+// sendRows hands the server the rows that are ready, once it has taken those
+// before.
+func (s *session) sendRows(c *copyIn) error {
+	if err := s.hearRows(c); err != nil || !s.copyGoesOn() || len(c.batch.inserts) == 0 {
+		return err
+	}
+	begin := 0
+	for _, insert := range c.batch.inserts {
+		s.ensure(insert.statement)
+		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
+		begin = insert.end
+		s.push(request{await: awaitBind, reply: replySkip})
+		s.push(request{await: awaitExecute, reply: replySkip, copied: true})
+	}
+	c.batch.sent()
+	c.sent = true
+	s.send = appendBare(s.send, 'H')
+	if n := s.conn.TryWrite(s.send); n < len(s.send) {
+		c.writing = writeBeside(s.conn.Net, s.send[n:])
+		s.send = nil
+	}
+	s.send = s.send[:0]
+	return nil
+}
+
+// hearRows relays what the server says of the rows that it has been handed.
+func (s *session) hearRows(c *copyIn) error {
+	if !c.sent {
+		return nil
+	}
+	c.sent = false
+	err := s.exchange()
+	if c.writing != nil && err == nil {
+		c.writing.Wait()
+		c.writing = nil
+	}
+	return err
 }
 
 // copyGoesOn reports whether the server has taken all rows so far.
 func (s *session) copyGoesOn() bool { return s.conn != nil && !s.skipping }
 
-// insertFor prepares the INSERT that a COPY's rows go into.
-func (s *session) insertFor(ctx context.Context, sql string) (*prepared, error) {
-	result, err := s.confineText(ctx, rewrite.Request{SQL: sql, Extended: true})
+// insertFor prepares an INSERT that a COPY's rows go into.
+func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared, error) {
+	result, err := s.confineText(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	p := &prepared{parsed: true, statement: &result.Statements[0], values: s.values}
-	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(nil, p.statement), "")
+	p.shared = s.backend.shared(p.statement.Text.SQLFor(p.values), withKeys(req.ParamOIDs, p.statement), "")
 	return p, nil
 }
 
-// copyRow takes one row in.
-func (s *session) copyRow(c *copyIn, fields [][]byte) error {
-	for _, f := range fields {
-		if f == nil {
-			c.rows = append(c.rows, nil)
-			continue
+// batchFor returns what a COPY's rows are gathered in.
+func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
+	b = copyBatch{one: one, keys: s.values, binary: in.Format == rewrite.CopyBinary}
+	if sql, types := in.InsertArrays(one.types); sql != "" {
+		if b.many, err = s.insertFor(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: types}); err == nil {
+			b.limit, b.arrays = arrayRows, newCopyArrays(in)
+			return b, nil
 		}
-		start := len(c.values)
-		c.values = append(c.values, f...)
-		c.rows = append(c.rows, c.values[start:len(c.values):len(c.values)])
 	}
-	switch {
-	case len(c.rows) >= c.batch*len(fields):
-		err := s.insertRows(c, c.many, c.rows)
-		c.rows, c.values = c.rows[:0], c.values[:0]
-		return err
-	case len(c.values) >= copyBatchBytes:
-		return s.copyRest(c)
-	default:
-		return nil
+	b.limit = valueRows
+	if n := len(in.Columns); n > 0 {
+		b.limit = min(valueRows, 32_000/n+1)
 	}
-}
-
-// copyRest inserts the rows that did not fill a batch.
-func (s *session) copyRest(c *copyIn) error {
-	n := len(c.in.Columns)
-	var err error
-	for i := 0; n > 0 && i+n <= len(c.rows) && err == nil; i += n {
-		err = s.insertRows(c, c.one, c.rows[i:i+n])
-	}
-	c.rows, c.values = c.rows[:0], c.values[:0]
-	return err
-}
-
-// copyBefore has the server look at the rows before one that is refused: what is
-// wrong with them comes first.
-func (s *session) copyBefore(c *copyIn) error {
-	if s.copyGoesOn() && s.copyRest(c) == nil {
-		return s.flushGroup()
-	}
-	return nil
-}
-
-// insertRows sends one INSERT.
-func (s *session) insertRows(c *copyIn, p *prepared, values [][]byte) error {
-	args := &bindArgs{values: values, results: []byte{0, 0}}
-	if c.in.Format == rewrite.CopyBinary {
-		args.formats = []byte{0, 1}
-	}
-	if err := s.checkBind(p, args); err != nil {
-		return err
-	}
-	if !s.copyGoesOn() {
-		return nil
-	}
-	s.ensure(p)
-	msg, at := beginMessage(s.send, 'B')
-	msg = appendCString(append(msg, 0), p.serverName())
-	s.send = finishMessage(args.appendWithKeys(msg, p.statement.Keys, s.values), at)
-	s.push(request{await: awaitBind, reply: replySkip})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute, reply: replySkip, copied: true})
-	return nil
+	b.many, err = s.insertFor(ctx, rewrite.Request{SQL: in.Insert(b.limit), Extended: true})
+	return b, err
 }
 
 // endCopy ends a COPY: with its tag, with a refusal, or with the error that

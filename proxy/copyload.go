@@ -57,9 +57,9 @@ func (s *session) loadRows(l *copyLoad) error {
 func (s *session) feedLoad(l *copyLoad) error {
 	s.send, _ = beginMessage(s.send[:0], 'd')
 	for {
-		typ, body, err := s.in.next()
-		if err != nil {
-			return fmt.Errorf("%w: %w", errGone, err)
+		typ, body, err := s.nextOfCopy()
+		if err != nil || typ == 0 {
+			return err
 		}
 		var end []byte
 		switch typ {
@@ -70,8 +70,7 @@ func (s *session) feedLoad(l *copyLoad) error {
 			end = appendBare(nil, 'c')
 		case 'f':
 			end = appendMessage(nil, typ, body)
-		case 'H', 'S':
-			continue // ignored in COPY
+		case 'H', 'S': // ignored in COPY
 		case 'X':
 			return errGone
 		default:

@@ -1,7 +1,9 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -31,26 +33,24 @@ func (s *session) beginFeed() {
 func (s *session) feedCopy() error {
 	s.send = s.send[:0]
 	for {
-		typ, body, err := s.in.next()
-		if err != nil {
-			return fmt.Errorf("%w: %w", errGone, err)
+		typ, body, err := s.nextOfCopy()
+		if err != nil || typ == 0 {
+			return err
 		}
 		switch typ {
-		case 'd':
-		case 'c', 'f':
-			s.copyingIn = false
-		case 'H', 'S':
-			continue // the server ignores them, too
 		case 'X':
 			return errGone
-		default: // fails the COPY there
+		case 'H', 'S': // the server ignores them, too
+		case 'd':
+			s.send = appendMessage(s.send, typ, body)
+		default: // ends or fails the COPY
 			s.copyingIn = false
+			s.send = appendMessage(s.send, typ, body)
 		}
-		s.send = appendMessage(s.send, typ, body)
 		if !s.copyingIn && !s.idle() && s.head().await == awaitExecute {
 			s.send = appendBare(s.send, 'H') // or the server would say nothing before a Sync
 		}
-		if s.copyingIn && s.in.buffered() && len(s.send) < copyChunk {
+		if s.copyingIn && (len(s.send) == 0 || s.in.buffered() && len(s.send) < copyChunk) {
 			continue
 		}
 		pending := s.send
@@ -62,6 +62,38 @@ func (s *session) feedCopy() error {
 			return s.conn.Fill()
 		}
 	}
+}
+
+// nextOfCopy waits for the client's next message. The type is 0 if the server has
+// said something meanwhile, which is at hand then.
+func (s *session) nextOfCopy() (typ byte, body []byte, err error) {
+	for patience := feedPatience; ; patience = min(2*patience, glance) {
+		waits := !s.in.buffered() && !speaks(s.client)
+		if waits && !s.conn.Quiet() {
+			return 0, nil, s.conn.Fill()
+		}
+		limited := waits && s.limitRead(time.Now().Add(patience))
+		typ, body, err = s.in.next()
+		limited = limited && s.limitRead(time.Time{})
+		switch {
+		case err == nil:
+			return typ, body, nil
+		case !limited || !errors.Is(err, os.ErrDeadlineExceeded):
+			return 0, nil, fmt.Errorf("%w: %w", errGone, err)
+		}
+	}
+}
+
+// limitRead has reads from the client end at a time, unless something else is to
+// end them.
+func (s *session) limitRead(until time.Time) (limited bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining || s.stopwatch.ending != nil || s.shown.killed.Load() || s.server.ctx.Err() != nil {
+		return false
+	}
+	_ = s.client.SetReadDeadline(until)
+	return true
 }
 
 // feed writes data of a COPY FROM STDIN to the server. One that has much to say

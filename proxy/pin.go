@@ -69,7 +69,9 @@ WHERE l.pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid() AND l.locktype OP
 'tables', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
 	'oid', c.oid::pg_catalog.int8, 'name', c.relname,
 	'columns', (SELECT pg_catalog.json_agg(pg_catalog.json_build_object(
-		'name', a.attname, 'oid', a.atttypid::pg_catalog.int8, 'schema', n.nspname, 'type', t.typname, 'notNull', a.attnotnull,
+		'name', a.attname, 'oid', a.atttypid::pg_catalog.int8,
+		'array', CASE WHEN t.typdelim OPERATOR(pg_catalog.=) ','::pg_catalog."char" THEN t.typarray::pg_catalog.int8 ELSE 0 END,
+		'schema', n.nspname, 'type', t.typname, 'notNull', a.attnotnull,
 		'default', a.atthasdef OR a.attidentity OPERATOR(pg_catalog.<>) ''::pg_catalog."char",
 		'generated', a.attgenerated OPERATOR(pg_catalog.<>) ''::pg_catalog."char",
 		'identity', a.attidentity OPERATOR(pg_catalog.<>) ''::pg_catalog."char") ORDER BY a.attnum)
@@ -119,7 +121,7 @@ func (h *holding) take(answer string) error {
 			Name    string
 			Columns []struct {
 				Name                                  string
-				OID                                   uint32
+				OID, Array                            uint32
 				Schema, Type                          string
 				NotNull, Default, Generated, Identity bool
 			}
@@ -139,7 +141,7 @@ func (h *holding) take(answer string) error {
 		rel := catalog.Relation{OID: t.OID, Schema: catalog.SchemaTemporary, Name: t.Name, Kind: 'r', Class: catalog.Temporary}
 		for _, c := range t.Columns {
 			rel.Columns = append(rel.Columns, catalog.Column{
-				Name: c.Name, Type: catalog.Type{OID: c.OID, Schema: c.Schema, Name: c.Type},
+				Name: c.Name, Type: catalog.Type{OID: c.OID, Schema: c.Schema, Name: c.Type}, Array: c.Array,
 				NotNull: c.NotNull, Default: c.Default, Generated: c.Generated, Identity: c.Identity,
 			})
 		}

@@ -28,7 +28,9 @@ func (c *confiner) copyFrom(s *pg_query.CopyStmt) (*CopyIn, error) {
 	}
 	in := &CopyIn{schema: rel.Schema, table: rel.Name, EndMarker: c.catalog.ServerVersion < csvWithoutMarker}
 	for _, name := range names {
-		in.Columns = append(in.Columns, CopyColumn{Name: name})
+		column := &rel.Columns[columnIndex(rel, name)]
+		in.Columns = append(in.Columns, CopyColumn{Name: name, Type: column.Type.OID, Array: column.Array})
+		in.keyed = in.keyed || c.confines(rel) && name == rel.TenantColumn
 	}
 	r := &copyReader{c: c, in: in, table: rel.Name, at: s.Relation.Location}
 	for i := range rel.Columns {

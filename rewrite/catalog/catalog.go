@@ -108,6 +108,7 @@ type View struct {
 type Column struct {
 	Name      string
 	Type      Type
+	Array     uint32 // OID of the type of its arrays; 0 if there is none, or if their text puts no commas between
 	NotNull   bool
 	Default   bool // has a default or is an identity
 	Generated bool // GENERATED ALWAYS AS (...), stored or virtual

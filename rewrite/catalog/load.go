@@ -217,16 +217,16 @@ func (r *reader) readRelation(content string) error {
 	var kind string
 	var system bool
 	var names, typeSchemas, typeNames, flags []string
-	var types []uint32
+	var types, arrays []uint32
 	if err := tuple(content, &rel.OID, &rel.Schema, &rel.Name, &kind, &rel.RowSecurity, &rel.ForceRLS,
-		&rel.owned, &system, &rel.parents, &names, &types, &typeSchemas, &typeNames, &flags); err != nil {
+		&rel.owned, &system, &rel.parents, &names, &types, &arrays, &typeSchemas, &typeNames, &flags); err != nil {
 		return err
 	}
 	rel.Kind = letter(kind)
 	if system {
 		rel.Class = System
 	}
-	if n := len(names); len(types) != n || len(typeSchemas) != n || len(typeNames) != n || len(flags) != n {
+	if n := len(names); len(types) != n || len(arrays) != n || len(typeSchemas) != n || len(typeNames) != n || len(flags) != n {
 		return errors.New("the columns of a relation are incomplete")
 	}
 	for i, name := range names {
@@ -237,7 +237,7 @@ func (r *reader) readRelation(content string) error {
 		}
 		has := func(flag string) bool { return strings.Contains(flags[i], flag) }
 		rel.Columns = append(rel.Columns, Column{
-			Name: name, Type: t, NotNull: has("n"), Default: has("d") || has("i"), Generated: has("g"), Identity: has("i"),
+			Name: name, Type: t, Array: arrays[i], NotNull: has("n"), Default: has("d") || has("i"), Generated: has("g"), Identity: has("i"),
 			Collated: has("c"),
 		})
 	}

@@ -61,15 +61,15 @@ func TestLoadReadsAllThatStatementsCanName(t *testing.T) {
 	require.True(t, ok)
 	int8, int4 := Type{20, "pg_catalog", "int8"}, Type{23, "pg_catalog", "int4"}
 	require.Equal(t, []Column{
-		{Name: "id", Type: int8, NotNull: true, Default: true},
-		{Name: "tenant_id", Type: int4, NotNull: true},
-		{Name: "note", Type: Type{25, "pg_catalog", "text"}},
-		{Name: "total", Type: Type{1700, "pg_catalog", "numeric"}, Generated: true},
+		{Name: "id", Type: int8, Array: 1016, NotNull: true, Default: true},
+		{Name: "tenant_id", Type: int4, Array: 1007, NotNull: true},
+		{Name: "note", Type: Type{25, "pg_catalog", "text"}, Array: 1009},
+		{Name: "total", Type: Type{1700, "pg_catalog", "numeric"}, Array: 1231, Generated: true},
 	}, orders.Columns)
 	require.Equal(t, byte('r'), orders.Kind)
 	mixed, ok := s.Lookup("Sales", "Order")
 	require.True(t, ok)
-	require.Equal(t, Column{Name: "Id", Type: int4, NotNull: true, Default: true, Identity: true}, mixed.Columns[0])
+	require.Equal(t, Column{Name: "Id", Type: int4, Array: 1007, NotNull: true, Default: true, Identity: true}, mixed.Columns[0])
 	_, ok = s.Lookup("", "Order")
 	require.False(t, ok)
 

@@ -52,6 +52,8 @@ WITH RECURSIVE schemas AS (
 ), attributes AS (
 	SELECT a.attrelid, pg_catalog.json_agg(a.attname ORDER BY a.attnum) AS names,
 		pg_catalog.json_agg(t.oid::pg_catalog.int8 ORDER BY a.attnum) AS types,
+		pg_catalog.json_agg(CASE WHEN t.typdelim OPERATOR(pg_catalog.=) ','::pg_catalog."char" THEN t.typarray::pg_catalog.int8 ELSE 0 END
+			ORDER BY a.attnum) AS arrays,
 		pg_catalog.json_agg(tn.nspname ORDER BY a.attnum) AS typeschemas,
 		pg_catalog.json_agg(t.typname ORDER BY a.attnum) AS typenames,
 		pg_catalog.json_agg(pg_catalog.concat(
@@ -111,7 +113,7 @@ UNION ALL
 SELECT 2, c.oid::pg_catalog.int8, pg_catalog.json_build_array(
 		c.oid::pg_catalog.int8, s.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
 		c.relowner OPERATOR(pg_catalog.=) r.oid OR NOT r.rolsuper AND pg_catalog.pg_has_role(c.relowner, 'USAGE'::pg_catalog.text),
-		s.system, p.list, a.names, a.types, a.typeschemas, a.typenames, a.flags)::pg_catalog.text
+		s.system, p.list, a.names, a.types, a.arrays, a.typeschemas, a.typenames, a.flags)::pg_catalog.text
 	FROM pg_catalog.pg_class AS c
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	JOIN pg_catalog.pg_roles AS r ON r.rolname OPERATOR(pg_catalog.=) current_user

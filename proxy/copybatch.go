@@ -1,0 +1,227 @@
+package proxy
+
+import (
+	"encoding/binary"
+
+	"tenantgate/rewrite"
+)
+
+// The rows of a COPY FROM STDIN that go in by INSERTs do so in batches. A
+// batch's parameters are arrays, one for each column: of them the server makes
+// rows faster than of as many single values. For types without arrays they are
+// the values of all rows.
+
+const (
+	// arrayRows and valueRows are how many rows one INSERT takes at most.
+	arrayRows = 1024
+	valueRows = 64
+	// copyBatchBytes is about how much its rows hold. Longer ones go one by one.
+	copyBatchBytes = 128 << 10
+)
+
+// A copyBatch gathers rows. What is ready to be sent are whole INSERTs.
+type copyBatch struct {
+	one    *prepared // INSERT of one row
+	many   *prepared // of a batch
+	keys   *rewrite.Values
+	binary bool // what the rows are in
+	limit  int  // rows of a batch at most
+
+	rows   int         // of the batch under way
+	size   int         // bytes of their values
+	arrays []copyArray // them, by column; nil if they are values
+	values [][]byte    // them one after the other, of text
+	text   []byte
+
+	ready   []byte // Bind and Execute of each INSERT
+	inserts []copyInsert
+}
+
+// A copyInsert is one INSERT that is ready.
+type copyInsert struct {
+	statement *prepared
+	end       int // of its messages in ready
+}
+
+// add takes one row in.
+func (b *copyBatch) add(fields [][]byte) {
+	size := 0
+	for _, f := range fields {
+		size += len(f)
+	}
+	if size >= copyBatchBytes {
+		b.close()
+		b.insert(b.one, fields)
+		return
+	}
+	if b.arrays != nil {
+		for i, f := range fields {
+			b.arrays[i].add(f)
+		}
+	} else {
+		b.addValues(fields)
+	}
+	b.rows++
+	if b.size += size; b.rows == b.limit || b.size >= copyBatchBytes {
+		b.close()
+	}
+}
+
+func (b *copyBatch) addValues(fields [][]byte) {
+	for _, f := range fields {
+		if f == nil {
+			b.values = append(b.values, nil)
+			continue
+		}
+		start := len(b.text)
+		b.text = append(b.text, f...)
+		b.values = append(b.values, b.text[start:len(b.text):len(b.text)])
+	}
+}
+
+// close makes the rows at hand ready, however few they are.
+func (b *copyBatch) close() {
+	switch {
+	case b.rows == 0:
+		return
+	case b.arrays != nil:
+		b.insertArrays()
+	case b.rows == b.limit:
+		b.insert(b.many, b.values)
+	default:
+		n := len(b.values) / b.rows
+		for i := 0; n > 0 && i < len(b.values); i += n {
+			b.insert(b.one, b.values[i:i+n])
+		}
+	}
+	b.rows, b.size = 0, 0
+	b.values, b.text = b.values[:0], b.text[:0]
+}
+
+// insert makes one INSERT of values ready.
+func (b *copyBatch) insert(p *prepared, values [][]byte) {
+	args := bindArgs{values: values}
+	if b.binary {
+		args.formats = []byte{0, 1}
+	}
+	b.append(p, &args)
+}
+
+// insertArrays makes one of arrays ready.
+func (b *copyBatch) insertArrays() {
+	var args bindArgs
+	for i := range b.arrays {
+		a := &b.arrays[i]
+		args.values = append(args.values, a.end(b.rows))
+		args.formats = binary.BigEndian.AppendUint16(args.formats, a.format())
+	}
+	b.append(b.many, &args)
+	for i := range b.arrays {
+		b.arrays[i].begin()
+	}
+}
+
+func (b *copyBatch) append(p *prepared, args *bindArgs) {
+	args.results = []byte{0, 0}
+	msg, at := beginMessage(b.ready, 'B')
+	msg = appendCString(append(msg, 0), p.serverName())
+	b.ready = finishMessage(args.appendWithKeys(msg, p.statement.Keys, b.keys), at)
+	b.ready = appendExecute(b.ready, "", 0)
+	b.inserts = append(b.inserts, copyInsert{p, len(b.ready)})
+}
+
+// sent is called when what was ready is on its way.
+func (b *copyBatch) sent() {
+	b.ready, b.inserts = b.ready[:0], b.inserts[:0]
+}
+
+// A copyArray is a column of a batch as a one-dimensional array, in the format
+// of array_send if element is its element type, or else of array_out.
+type copyArray struct {
+	element uint32
+	data    []byte
+	null    bool // an element is
+}
+
+// Types whose values are the same in both formats.
+const (
+	oidText    = 25
+	oidVarchar = 1043
+)
+
+// newCopyArrays makes an array for each column of a stream.
+func newCopyArrays(in *rewrite.CopyIn) []copyArray {
+	arrays := make([]copyArray, len(in.Columns))
+	for i, c := range in.Columns {
+		if in.Format == rewrite.CopyBinary || c.Type == oidText || c.Type == oidVarchar {
+			arrays[i].element = c.Type
+		}
+		arrays[i].begin()
+	}
+	return arrays
+}
+
+// arrayHead is the size of what array_send puts before the elements: the number
+// of dimensions, whether there are nulls, the element type, and of the one
+// dimension the length and the lower bound.
+const arrayHead = 5 * 4
+
+func (a *copyArray) begin() {
+	a.data, a.null = a.data[:0], false
+	if a.element != 0 {
+		a.data = append(a.data, make([]byte, arrayHead)...)
+	} else {
+		a.data = append(a.data, '{')
+	}
+}
+
+func (a *copyArray) add(value []byte) {
+	switch {
+	case a.element != 0 && value == nil:
+		a.null = true
+		a.data = append(a.data, 0xff, 0xff, 0xff, 0xff)
+	case a.element != 0:
+		a.data = binary.BigEndian.AppendUint32(a.data, uint32(len(value)))
+		a.data = append(a.data, value...)
+	case value == nil:
+		a.data = append(a.data, "NULL,"...)
+	default:
+		a.data = append(a.data, '"')
+		for {
+			n := arraySpecial.index(value)
+			if a.data = append(a.data, value[:n]...); n == len(value) {
+				break
+			}
+			a.data = append(a.data, '\\', value[n])
+			value = value[n+1:]
+		}
+		a.data = append(a.data, '"', ',')
+	}
+}
+
+// arraySpecial is what an element in quotes has a backslash before.
+var arraySpecial = newByteSet('\\', '"')
+
+// end returns the whole array of so many elements, of which there is one at
+// least.
+func (a *copyArray) end(elements int) []byte {
+	if a.element == 0 {
+		a.data[len(a.data)-1] = '}'
+		return a.data
+	}
+	hasNull := uint32(0)
+	if a.null {
+		hasNull = 1
+	}
+	for i, word := range []uint32{1, hasNull, a.element, uint32(elements), 1} {
+		binary.BigEndian.PutUint32(a.data[4*i:], word)
+	}
+	return a.data
+}
+
+func (a *copyArray) format() uint16 {
+	if a.element != 0 {
+		return 1
+	}
+	return 0
+}
