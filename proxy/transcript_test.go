@@ -220,7 +220,9 @@ func TestTranscriptsAreThoseOfPostgreSQL(t *testing.T) {
 	url := alone.URL(alone.Oracle(t, "1"))
 	for _, s := range scripts {
 		require.NotContains(t, direct, s.name)
-		direct[s.name] = dialWire(t, url).run(s)
+		client := dialWire(t, url)
+		direct[s.name] = client.run(s)
+		_ = client.conn.Close()
 		require.NotContains(t, direct[s.name], "nothing came", s.name)
 		for _, reason := range s.differs {
 			require.Contains(t, string(manual), reason, s.name)
