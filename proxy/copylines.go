@@ -17,7 +17,7 @@ const (
 // keep whole lines, and \. ends the stream.
 type lineReader struct {
 	csv           bool
-	marked        bool // \. ends CSV, too
+	marked        bool // \. ends CSV, too, and text within a line: up to PostgreSQL 17
 	quote, escape byte
 	stops         *byteSet // what may end a line, or keep its end from doing so
 	ends          lineEnd
@@ -76,7 +76,11 @@ func (l *lineReader) cut(data []byte, end bool) (line, rest []byte, ok bool, err
 			l.ends = endNL
 			return data[:i], data[i+1:], true, nil
 		case c == '\\' && !l.csv, c == '\\' && i == 0 && l.marked:
-			if l.done, err = l.marker(data[i:]); l.done || err != nil {
+			l.done, err = l.marker(data[i:])
+			if l.done && i > 0 && !l.marked {
+				err = badCopy("end-of-copy marker is not alone on its line")
+			}
+			if l.done || err != nil {
 				return data[:i], nil, i > 0, err
 			}
 			if !l.csv {

@@ -33,6 +33,21 @@ func rowsOf(in *rewrite.CopyIn, data []byte, size int) (rows [][]string, err err
 	return rows, stream.feed(nil, true, row)
 }
 
+func TestEndMarkerIsAloneSincePostgreSQL18(t *testing.T) {
+	in := &rewrite.CopyIn{Delimiter: '\t', Null: `\N`, Columns: make([]rewrite.CopyColumn, 2)}
+	for _, in.EndMarker = range []bool{true, false} {
+		rows, err := rowsOf(in, []byte("a\tb\n\\.\nc\n"), 1)
+		require.NoError(t, err)
+		require.Equal(t, [][]string{{"=a", "=b"}}, rows)
+	}
+	_, err := rowsOf(in, []byte("a\t\\.\n"), 1)
+	require.ErrorContains(t, err, "end-of-copy marker is not alone on its line")
+	in.EndMarker = true
+	rows, err := rowsOf(in, []byte("a\t\\.\n"), 1)
+	require.NoError(t, err)
+	require.Equal(t, [][]string{{"=a", "="}}, rows)
+}
+
 // FuzzCopyRows feeds any bytes as any format: however they are cut, the rows
 // are the same, and no row has another number of fields than there are columns.
 func FuzzCopyRows(f *testing.F) {

@@ -35,7 +35,7 @@ type CopyIn struct {
 	Delimiter, Quote, Escape byte
 	Null                     string
 	Header                   CopyHeader
-	EndMarker                bool         // \. on a line of its own ends CSV, too
+	EndMarker                bool         // \. on a line of its own ends CSV, too, and text within a line: up to PostgreSQL 17
 	Columns                  []CopyColumn // of the stream
 	schema, table            string
 	keyed                    bool // the tenant column is among them, and has to be the key
