@@ -23,9 +23,8 @@ const (
 type copyBatch struct {
 	one    *prepared // INSERT of one row
 	many   *prepared // of a batch
-	keys   *rewrite.Values
-	binary bool // what the rows are in
-	limit  int  // rows of a batch at most
+	binary bool      // what the rows are in
+	limit  int       // rows of a batch at most
 
 	rows   int         // of the batch under way
 	size   int         // bytes of their values
@@ -125,7 +124,7 @@ func (b *copyBatch) append(p *prepared, args *bindArgs) {
 	args.results = []byte{0, 0}
 	msg, at := beginMessage(b.ready, 'B')
 	msg = appendCString(append(msg, 0), p.serverName())
-	b.ready = finishMessage(args.appendWithKeys(msg, p.statement.Keys, b.keys), at)
+	b.ready = finishMessage(args.appendWithKeys(msg, p.statement.Keys, p.values), at)
 	b.ready = appendExecute(b.ready, "", 0)
 	b.inserts = append(b.inserts, copyInsert{p, len(b.ready)})
 }
@@ -143,17 +142,11 @@ type copyArray struct {
 	null    bool // an element is
 }
 
-// Types whose values are the same in both formats.
-const (
-	oidText    = 25
-	oidVarchar = 1043
-)
-
 // newCopyArrays makes an array for each column of a stream.
 func newCopyArrays(in *rewrite.CopyIn) []copyArray {
 	arrays := make([]copyArray, len(in.Columns))
 	for i, c := range in.Columns {
-		if in.Format == rewrite.CopyBinary || c.Type == oidText || c.Type == oidVarchar {
+		if in.Binary(i) {
 			arrays[i].element = c.Type
 		}
 		arrays[i].begin()

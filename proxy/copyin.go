@@ -22,8 +22,7 @@ type copyIn struct {
 	stream  copyStream
 	row     bindArgs // for what is checked of each
 	batch   copyBatch
-	sent    bool            // rows whose answers are still to be heard
-	writing *sync.WaitGroup // them; nil if the socket took all at once
+	writing *sync.WaitGroup // of rows that are outstanding; nil if the socket took all at once
 }
 
 // copyFrom answers COPY FROM STDIN.
@@ -75,7 +74,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 // copyRows takes the client's messages in until the COPY has ended.
 func (s *session) copyRows(c *copyIn) error {
 	for {
-		if c.sent && !s.in.buffered() && !speaks(s.client) {
+		if !s.idle() && !s.in.buffered() && !speaks(s.client) {
 			if err := s.hearRows(c); err != nil {
 				return err
 			}
@@ -157,7 +156,6 @@ func (s *session) sendRows(c *copyIn) error {
 		s.push(request{await: awaitExecute, reply: replySkip, copied: true})
 	}
 	c.batch.sent()
-	c.sent = true
 	s.send = appendBare(s.send, 'H')
 	if n := s.conn.TryWrite(s.send); n < len(s.send) {
 		c.writing = writeBeside(s.conn.Net, s.send[n:])
@@ -169,10 +167,9 @@ func (s *session) sendRows(c *copyIn) error {
 
 // hearRows relays what the server says of the rows that it has been handed.
 func (s *session) hearRows(c *copyIn) error {
-	if !c.sent {
+	if s.idle() {
 		return nil
 	}
-	c.sent = false
 	err := s.exchange()
 	if c.writing != nil && err == nil {
 		c.writing.Wait()
@@ -197,7 +194,7 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, keys: s.values, binary: in.Format == rewrite.CopyBinary}
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary}
 	if sql, types := in.InsertArrays(one.types); sql != "" {
 		if b.many, err = s.insertFor(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: types}); err == nil {
 			b.limit, b.arrays = arrayRows, newCopyArrays(in)

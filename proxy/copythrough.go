@@ -89,7 +89,7 @@ func (s *session) nextOfCopy() (typ byte, body []byte, err error) {
 func (s *session) limitRead(until time.Time) (limited bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining || s.stopwatch.ending != nil || s.shown.killed.Load() || s.server.ctx.Err() != nil {
+	if s.over() {
 		return false
 	}
 	_ = s.client.SetReadDeadline(until)

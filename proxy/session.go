@@ -171,7 +171,7 @@ func (s *session) next() (typ byte, body []byte, err error) {
 		drained = s.draining && s.between()
 		s.stopwatch.activity = atRest
 		ending := s.stopwatch.ending
-		over := s.draining || ending != nil || s.shown.killed.Load() || s.server.ctx.Err() != nil
+		over := s.over()
 		if woken && !over {
 			_ = s.client.SetReadDeadline(time.Time{})
 		}
@@ -186,6 +186,12 @@ func (s *session) next() (typ byte, body []byte, err error) {
 		}
 		return typ, body, err
 	}
+}
+
+// over reports whether something may have ended a read from the client, or is to
+// end it: its deadline stays. The lock is held.
+func (s *session) over() bool {
+	return s.draining || s.stopwatch.ending != nil || s.shown.killed.Load() || s.server.ctx.Err() != nil
 }
 
 // deliver hands the client its notifications if it is told of any now. It

@@ -61,6 +61,13 @@ func (in *CopyIn) ForceNull(i int) bool { return i < len(in.Columns) && in.Colum
 // ForceNotNull reports whether column i is never NULL.
 func (in *CopyIn) ForceNotNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNot }
 
+// Binary reports whether the values of column i are such as the binary format has:
+// all are in that format, and text is the same in both.
+func (in *CopyIn) Binary(i int) bool {
+	t := in.Columns[i].Type
+	return in.Format == CopyBinary || t == oidText || t == oidVarchar
+}
+
 // setLoad makes Load, if it can be.
 func (in *CopyIn) setLoad(rel *catalog.Relation) {
 	if rel.Kind != 'r' && rel.Kind != 'p' || rel.RowSecurity || in.Format == CopyBinary || len(in.Columns) == 0 {

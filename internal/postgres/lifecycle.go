@@ -129,10 +129,7 @@ func (s *Server) startLocked(ctx context.Context) error {
 }
 
 func (s *Server) tryStart(ctx context.Context) error {
-	logged := 0
-	if _, err := os.Stat(s.logFile()); err == nil {
-		logged = len(s.Log())
-	}
+	logged := len(s.Log())
 	p, err := s.launch()
 	if err != nil {
 		return fmt.Errorf("start PostgreSQL: %w", err)

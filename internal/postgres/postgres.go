@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -243,7 +244,7 @@ func (s *Server) CreateDatabase(ctx context.Context, name, template string) erro
 // Log returns what the server has logged so far.
 func (s *Server) Log() string {
 	text, err := os.ReadFile(s.logFile())
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err.Error()
 	}
 	return string(text)
