@@ -43,6 +43,7 @@ type Conn struct {
 	peeked    [1]byte
 	silent    bool
 	request   []byte // not written yet
+	bulk      bulk
 	turn      func(fd uintptr) bool
 	into      []byte // what the turn reads into
 	got       int    // and has read
@@ -52,27 +53,35 @@ type Conn struct {
 // Fill reads more bytes from the server behind those not yet consumed. The
 // buffer grows only when one message needs it.
 func (c *Conn) Fill() error {
-	if c.Start == c.End {
-		c.Start, c.End = 0, 0
-		if len(c.Buffer) > 8*bufferSize { // one large message is no reason to keep it
-			c.Buffer = make([]byte, bufferSize)
-		}
-	} else if c.End == len(c.Buffer) {
-		if c.Start > 0 {
-			c.End = copy(c.Buffer, c.Buffer[c.Start:c.End])
-			c.Start = 0
-		} else {
-			grown := make([]byte, 2*len(c.Buffer))
-			copy(grown, c.Buffer[:c.End])
-			c.Buffer = grown
-		}
-	}
+	c.makeRoom(bufferSize)
 	n, err := c.read(c.Buffer[c.End:])
 	c.End += n
 	if n > 0 {
 		return nil
 	}
 	return err
+}
+
+// makeRoom has room behind the bytes not yet consumed, in a buffer of that size
+// at least.
+func (c *Conn) makeRoom(size int) {
+	if c.Start == c.End {
+		c.Start, c.End = 0, 0
+		if len(c.Buffer) > 8*bufferSize { // one large message is no reason to keep it
+			c.Buffer = nil
+		}
+	}
+	into := c.Buffer
+	switch {
+	case len(into) < size:
+		into = make([]byte, size)
+	case c.End < len(into):
+		return
+	case c.Start == 0:
+		into = make([]byte, 2*len(into))
+	}
+	c.End = copy(into, c.Buffer[c.Start:c.End])
+	c.Start, c.Buffer = 0, into
 }
 
 // Deallocated notes that the server has no prepared statements any more.

@@ -11,6 +11,10 @@ import (
 	"tenantgate/pool"
 )
 
+// longAnswer is how many bytes of an answer go on as they come. More are gathered:
+// a delay of a millisecond or two at its end is little then.
+const longAnswer = 4 << 20
+
 // A fate is what becomes of one message of the server.
 type fate uint8
 
@@ -25,6 +29,7 @@ const (
 // write, straight from the server connection's buffer.
 func (s *session) relay() error {
 	c := s.conn
+	passed := 0
 	for {
 		s.out = s.fakes(s.out)
 		run := c.Start
@@ -101,14 +106,28 @@ func (s *session) relay() error {
 			if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
 				return err
 			}
+			passed += c.Start - run
 		}
 		if s.idle() && s.partial == 0 || s.copyingIn {
 			return nil
 		}
-		if err := c.Fill(); err != nil {
+		if err := s.hear(&passed); err != nil {
 			return fmt.Errorf("read from server: %w", err)
 		}
 	}
+}
+
+// hear reads what the server says next. Of a long answer that flows it has much
+// come together: passed is how many bytes of it have gone on since it last did not.
+func (s *session) hear(passed *int) error {
+	if *passed < longAnswer {
+		return s.conn.Fill()
+	}
+	flows, err := s.conn.FillBulk()
+	if !flows {
+		*passed = 0
+	}
+	return err
 }
 
 // passOn writes pending answers and then the run to the client.
