@@ -3,11 +3,12 @@ package proxy
 import (
 	"bytes"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -155,23 +156,13 @@ func TestRowsOfAnySizeAreCopiedIn(t *testing.T) {
 	want := pgtest.Must(t, oracle, sum)
 	for _, enforce := range enforcements {
 		conn := open(t, c, enforce, poolOf(1)).tenant("1")
-		for _, pieces := range []int{10_000, 8 << 20} { // many messages, and one for all
-			got, err := conn.CopyFrom(t.Context(), &sized{strings.NewReader(data.String()), pieces}, sql)
-			require.NoError(t, err)
-			require.Equal(t, tag, got)
+		for _, size := range []int{10_000, data.Len()} { // many messages, and one for all
+			require.Equal(t, tag.String(), copiedWhole(t, conn, sql, slices.Collect(slices.Chunk([]byte(data.String()), size))...))
 			require.Equal(t, want, pgtest.Must(t, conn, sum))
 			pgtest.Must(t, conn, "DELETE FROM patients WHERE id > 10000")
 		}
 	}
 }
-
-// sized reads pieces of a size.
-type sized struct {
-	io.Reader
-	size int
-}
-
-func (s *sized) Read(p []byte) (int, error) { return s.Reader.Read(p[:min(len(p), s.size)]) }
 
 // A client hears what is wrong with its rows though it sends no more of them.
 func TestFaultOfACopyIsToldBeforeItGoesOn(t *testing.T) {
@@ -190,5 +181,53 @@ func TestFaultOfACopyIsToldBeforeItGoesOn(t *testing.T) {
 			require.Contains(t, record[len(record)-2], "23505")
 			require.Contains(t, record[len(record)-1], "ReadyForQuery")
 		})
+	}
+}
+
+// Rows are on their way to the server when it finds a fault in those before,
+// more of them than the socket takes.
+func TestRowsBehindAFaultAreLost(t *testing.T) {
+	c := clinic.New(t, 1)
+	var faulty, more []byte
+	for i := range 2000 {
+		faulty = fmt.Appendf(faulty, "%d\t%0100d\n", 20_000+i%1000, i) // each number is there twice
+	}
+	for i := range 40 {
+		more = fmt.Appendf(more, "%d\t%s\n", 30_000+i, strings.Repeat("y", copyBatchBytes-20))
+	}
+	for _, enforce := range enforcements {
+		conn := open(t, c, enforce, poolOf(1)).tenant("1")
+		before := pgtest.Must(t, conn, "SELECT count(*) FROM patients")
+		for range 3 {
+			require.Equal(t, "23505", copiedWhole(t, conn, "COPY patients (id, name) FROM STDIN", faulty, more))
+			require.Equal(t, before, pgtest.Must(t, conn, "SELECT count(*) FROM patients"))
+		}
+	}
+}
+
+// copiedWhole copies data in messages as long as its pieces, and returns the tag
+// or the SQLSTATE.
+func copiedWhole(t *testing.T, conn *pgconn.PgConn, sql string, pieces ...[]byte) (outcome string) {
+	t.Helper()
+	f := conn.Frontend()
+	f.Send(&pgproto3.Query{String: sql})
+	for _, piece := range pieces {
+		f.Send(&pgproto3.CopyData{Data: piece})
+	}
+	f.Send(&pgproto3.CopyDone{})
+	sent := make(chan error, 1)
+	go func() { sent <- f.Flush() }()
+	for {
+		msg, err := f.Receive()
+		require.NoError(t, err)
+		switch msg := msg.(type) {
+		case *pgproto3.CommandComplete:
+			outcome = string(msg.CommandTag)
+		case *pgproto3.ErrorResponse:
+			outcome = msg.Code
+		case *pgproto3.ReadyForQuery:
+			require.NoError(t, <-sent)
+			return outcome
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 func (s *session) copyRows(c *copyIn) error {
 	for {
 		if !s.idle() && !s.in.buffered() && !speaks(s.client) {
-			if err := s.hearRows(c); err != nil {
+			if err := s.hearRows(c, 0); err != nil {
 				return err
 			}
 		}
@@ -87,7 +87,7 @@ func (s *session) copyRows(c *copyIn) error {
 			return err
 		}
 		if stopped := s.copyStopped(); stopped != nil {
-			if err := s.hearRows(c); err != nil {
+			if err := s.hearRows(c, 0); err != nil {
 				return err
 			}
 			return s.endCopy(stopped)
@@ -121,7 +121,7 @@ func (s *session) copyRows(c *copyIn) error {
 			}
 		}
 		if ends {
-			if err := s.hearRows(c); err != nil {
+			if err := s.hearRows(c, 0); err != nil {
 				return err
 			}
 			return s.endCopy(refusal)
@@ -141,13 +141,18 @@ func (c *copyIn) add(s *session) func(fields [][]byte) error {
 	}
 }
 
-// sendRows hands the server the rows that are ready, once it has taken those
-// before.
+// sendRows hands the server the rows that are ready, and hears what it says of
+// those before: it takes some while the next are on their way.
 func (s *session) sendRows(c *copyIn) error {
-	if err := s.hearRows(c); err != nil || !s.copyGoesOn() || len(c.batch.inserts) == 0 {
-		return err
+	if c.writing != nil { // they fill what lies between
+		if err := s.hearRows(c, 0); err != nil {
+			return err
+		}
 	}
-	begin := 0
+	if !s.copyGoesOn() || len(c.batch.inserts) == 0 {
+		return nil
+	}
+	before, begin := len(s.outstanding), 0
 	for _, insert := range c.batch.inserts {
 		s.ensure(insert.statement)
 		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
@@ -162,16 +167,19 @@ func (s *session) sendRows(c *copyIn) error {
 		s.send = nil
 	}
 	s.send = s.send[:0]
-	return nil
+	return s.hearRows(c, len(s.outstanding)-before)
 }
 
-// hearRows relays what the server says of the rows that it has been handed.
-func (s *session) hearRows(c *copyIn) error {
-	if s.idle() {
+// hearRows relays what the server says of the rows that it has been handed, but
+// for the last requests, so many of them, if all goes well.
+func (s *session) hearRows(c *copyIn, ahead int) error {
+	if len(s.outstanding) <= ahead {
 		return nil
 	}
+	s.ahead = ahead
 	err := s.exchange()
-	if c.writing != nil && err == nil {
+	s.ahead = 0
+	if c.writing != nil && err == nil && s.idle() {
 		c.writing.Wait()
 		c.writing = nil
 	}

@@ -78,6 +78,7 @@ const keptRequests = 32
 type machine struct {
 	status      byte      // of the last ReadyForQuery: 'I', 'T' or 'E'
 	outstanding []request // sent, not yet answered; oldest first
+	ahead       int       // how many of them, the last ones, are not waited for
 	queue       []request // what outstanding is a part of, to be used again
 	skipping    bool      // an error came up in a group: ignore messages up to Sync
 	erred       bool      // the query under way has failed
@@ -97,6 +98,9 @@ func (m *machine) push(r request) {
 }
 
 func (m *machine) idle() bool { return len(m.outstanding) == 0 }
+
+// heard reports whether all answers are in that are waited for.
+func (m *machine) heard() bool { return len(m.outstanding) <= m.ahead }
 
 // head is the request whose answer comes next. The machine must not be idle.
 func (m *machine) head() *request { return &m.outstanding[0] }

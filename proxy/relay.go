@@ -24,7 +24,8 @@ const (
 	replace             // other bytes go in its place
 )
 
-// relay passes the server's answers on until no request is outstanding. Only
+// relay passes the server's answers on until no request is outstanding, but for
+// those that go ahead. Only
 // message heads are looked at; a run of messages to be passed goes out in one
 // write, straight from the server connection's buffer.
 func (s *session) relay() error {
@@ -108,7 +109,7 @@ func (s *session) relay() error {
 			}
 			passed += c.Start - run
 		}
-		if s.idle() && s.partial == 0 || s.copyingIn {
+		if s.heard() && s.partial == 0 || s.copyingIn {
 			return nil
 		}
 		if err := s.hear(&passed); err != nil {
