@@ -171,6 +171,25 @@ func (s *session) separateTables(result *rewrite.Result) error {
 	return nil
 }
 
+// confineFor tells the server the tenant, before a statement that needs it, if
+// it does not know.
+func (s *session) confineFor(st *rewrite.Statement) {
+	if needsTenant(st.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
+		s.confineTransaction()
+	}
+}
+
+// needsTenant reports whether a statement of this kind reads or writes rows.
+func needsTenant(kind rewrite.Kind) bool {
+	switch kind {
+	case rewrite.KindBegin, rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo, rewrite.KindSetTransaction,
+		rewrite.KindSet, rewrite.KindReset, rewrite.KindShow, rewrite.KindListen, rewrite.KindUnlisten, rewrite.KindNotify:
+		return false
+	default:
+		return true
+	}
+}
+
 // confineTransaction tells the server the tenant, for this transaction only,
 // before the client's next message. The machine sees that it was taken.
 func (s *session) confineTransaction() {

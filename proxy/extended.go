@@ -312,9 +312,7 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if err := s.checkBind(p, args); err != nil {
 		return s.refuse(err)
 	}
-	if needsTenant(p.statement.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
-		s.confineTransaction()
-	}
+	s.confineFor(p.statement)
 	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')
 	msg = appendCString(appendCString(msg, portal), p.serverName())
@@ -357,17 +355,6 @@ func (s *session) checkBind(p *prepared, args *bindArgs) error {
 		return err
 	}
 	return nil
-}
-
-// needsTenant reports whether a statement of this kind reads or writes rows.
-func needsTenant(kind rewrite.Kind) bool {
-	switch kind {
-	case rewrite.KindBegin, rewrite.KindCommit, rewrite.KindRollback, rewrite.KindRollbackTo,
-		rewrite.KindSetTransaction, rewrite.KindShow, rewrite.KindListen, rewrite.KindUnlisten, rewrite.KindNotify:
-		return false
-	default:
-		return true
-	}
 }
 
 // describe asks for a statement's or portal's description.

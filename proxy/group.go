@@ -22,6 +22,9 @@ func (b *backend) needsGroup(p *piece) bool {
 // sendGroup runs one piece that begins a transaction as a group. more is that
 // of sendPiece.
 func (s *session) sendGroup(p *piece, more bool) error {
+	if !s.confined {
+		s.confineTransaction()
+	}
 	for i := range p.statements {
 		s.sendStatement(&p.statements[i])
 	}
@@ -33,9 +36,7 @@ func (s *session) sendGroup(p *piece, more bool) error {
 // sendStatement sends one statement of a simple query by messages of the
 // extended protocol, which are answered as the Query would be.
 func (s *session) sendStatement(st *rewrite.Statement) {
-	if needsTenant(st.Kind) && !s.confined && s.status != 'E' && s.backend.confining {
-		s.confineTransaction()
-	}
+	s.confineFor(st)
 	p := &prepared{unnamed: true, statement: st, values: s.values}
 	s.send = appendParse(s.send, "", st.Text.SQLFor(p.values), nil)
 	s.push(request{await: awaitParse, reply: replySkip, about: p})

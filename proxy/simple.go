@@ -230,7 +230,7 @@ func resetsAll(st *rewrite.Statement) bool { return st.Kind == rewrite.KindReset
 // must not come before BEGIN ISOLATION LEVEL or SET TRANSACTION, which want to
 // be first, and it ends with a transaction.
 func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
-	if !s.backend.confining || len(statements) == 0 {
+	if !s.backend.confining || len(statements) == 0 || len(statements) == 1 && s.fitsAlone(statements[0].Kind) {
 		return []piece{{sentText: sentText{statements, s.values}}}, nil
 	}
 	var pieces []piece
@@ -279,6 +279,13 @@ func (s *session) cut(statements []rewrite.Statement) ([]piece, error) {
 	}
 	add(len(statements))
 	return pieces, nil
+}
+
+// fitsAlone reports whether a statement of this kind, the only one, goes without
+// the tenant's setting. Whoever asks whether it is in a transaction block is in
+// one behind any message, as of PostgreSQL 18.
+func (s *session) fitsAlone(kind rewrite.Kind) bool {
+	return !needsTenant(kind) || kind == rewrite.KindInBlock && s.status == 'I'
 }
 
 // refuseSimple answers a simple query that must not run, and fails the

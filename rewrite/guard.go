@@ -75,15 +75,20 @@ func (g *guard) decide(raw *pg_query.RawStmt, w *walk) (kind Kind, name string, 
 		}
 		return KindQuery, "", w.statement(raw.Stmt)
 	case *pg_query.Node_InsertStmt, *pg_query.Node_UpdateStmt, *pg_query.Node_DeleteStmt, *pg_query.Node_MergeStmt,
-		*pg_query.Node_CopyStmt, *pg_query.Node_DeclareCursorStmt:
+		*pg_query.Node_CopyStmt:
 		return KindQuery, "", w.statement(raw.Stmt)
+	case *pg_query.Node_DeclareCursorStmt:
+		if kind = KindInBlock; v.DeclareCursorStmt.Options&cursorHold != 0 {
+			kind = KindQuery
+		}
+		return kind, "", w.statement(raw.Stmt)
 	case *pg_query.Node_CreateStmt, *pg_query.Node_CreateTableAsStmt, *pg_query.Node_IndexStmt, *pg_query.Node_DropStmt,
 		*pg_query.Node_TruncateStmt, *pg_query.Node_VacuumStmt:
 		return KindQuery, "", w.temporary(raw.Stmt)
 	case *pg_query.Node_ExplainStmt:
 		return KindQuery, "", w.explain(raw.Stmt, v.ExplainStmt)
 	case *pg_query.Node_LockStmt:
-		return KindQuery, "", g.lockTable(raw.Stmt, at)
+		return KindInBlock, "", g.lockTable(raw.Stmt, at)
 	case *pg_query.Node_FetchStmt, *pg_query.Node_ClosePortalStmt, // of cursors that DECLARE made
 		*pg_query.Node_ConstraintsSetStmt: // ends with the transaction
 		return KindQuery, "", nil

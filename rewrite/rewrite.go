@@ -84,6 +84,7 @@ const (
 	KindRollback                   // ROLLBACK, ABORT
 	KindSavepoint                  // SAVEPOINT, RELEASE
 	KindRollbackTo                 // ROLLBACK TO SAVEPOINT
+	KindInBlock                    // DECLARE without HOLD, LOCK: what fails outside a transaction block
 	KindSetTransaction             // SET TRANSACTION
 	KindSet                        // SET, SET LOCAL and set_config of an allowed run-time parameter
 	KindReset                      // RESET of an allowed run-time parameter; Name "" is RESET ALL

@@ -134,7 +134,7 @@ func TestSessionStatementsHaveTheirKindAndName(t *testing.T) {
 		{"CLOSE ALL", KindQuery, "", ""},
 		{"FETCH FORWARD 10 FROM c", KindQuery, "", ""},
 		{"MOVE c", KindQuery, "", ""},
-		{"DECLARE c CURSOR FOR SELECT 1", KindQuery, "", ""},
+		{"DECLARE c CURSOR FOR SELECT 1", KindInBlock, "", ""},
 	} {
 		result, err := r.Rewrite(Request{SQL: tc.sql}, guardCatalog())
 		require.NoError(t, err, tc.sql)
