@@ -64,7 +64,15 @@ func TestCopyFromTakesOptionsAsPostgreSQLDoes(t *testing.T) {
 		}
 	}
 	for _, options := range copyFaults {
-		compare(options, copyData[0])
+		sql := "COPY legacy_codes (code, meaning) FROM STDIN " + options
+		_, err := conn.CopyFrom(t.Context(), strings.NewReader(copyData[0]), sql)
+		got := pgError(t, err)
+		if strings.Contains(got.Detail, "copy.option") { // newer than PostgreSQL 15
+			continue
+		}
+		_, err = oracle.CopyFrom(t.Context(), strings.NewReader(copyData[0]), sql)
+		want := pgError(t, err)
+		require.Equal(t, want.Code+" "+want.Message, got.Code+" "+got.Message, sql)
 	}
 }
 

@@ -27,6 +27,9 @@ var copyOptionsSince = map[string]int{
 // copyStar is the first version in which FORCE_NULL and FORCE_NOT_NULL take *.
 const copyStar = 170000
 
+// copyReworded is the first version that words faults of options in capitals.
+const copyReworded = 170000
+
 // A copyReader reads the options of COPY FROM into a CopyIn. Its errors are
 // those of PostgreSQL, where PostgreSQL has one.
 type copyReader struct {
@@ -151,7 +154,7 @@ func (r *copyReader) separators() error {
 	case strings.ContainsAny(in.Null, "\r\n"):
 		return r.invalid("COPY null representation cannot use newline or carriage return")
 	case in.Format == CopyText && strings.IndexByte(`\.abcdefghijklmnopqrstuvwxyz0123456789`, in.Delimiter) >= 0:
-		return r.invalid("COPY delimiter cannot be %q", string(in.Delimiter))
+		return r.invalid(`COPY delimiter cannot be "%c"`, in.Delimiter)
 	default:
 		return nil
 	}
@@ -186,7 +189,7 @@ func (r *copyReader) quotes() error {
 	escape, escaped := r.options["escape"]
 	switch {
 	case quoted && in.Format != CopyCSV:
-		return r.unsupported("COPY quote available only in CSV mode")
+		return r.onlyCSV("quote")
 	case quoted && len(quote.word) != 1:
 		return r.unsupported("COPY quote must be a single one-byte character")
 	case quoted:
@@ -198,7 +201,7 @@ func (r *copyReader) quotes() error {
 	in.Escape = in.Quote
 	switch {
 	case escaped && in.Format != CopyCSV:
-		return r.unsupported("COPY escape available only in CSV mode")
+		return r.onlyCSV("escape")
 	case escaped && len(escape.word) != 1:
 		return r.unsupported("COPY escape must be a single one-byte character")
 	case escaped:
@@ -209,25 +212,46 @@ func (r *copyReader) quotes() error {
 
 // nulls checks that the null string can be told from values.
 func (r *copyReader) nulls() error {
-	if _, ok := r.options["force_quote"]; ok {
-		return r.unsupported("COPY force quote only available using COPY TO")
-	}
-	for _, name := range []string{"force_not_null", "force_null"} {
-		if _, ok := r.options[name]; ok && r.in.Format != CopyCSV {
-			return r.unsupported("COPY " + strings.ReplaceAll(name, "_", " ") + " available only in CSV mode")
+	for _, name := range []string{"force_quote", "force_not_null", "force_null"} {
+		_, ok := r.options[name]
+		switch {
+		case ok && r.in.Format != CopyCSV:
+			return r.onlyCSV(name)
+		case ok && name == "force_quote" && r.reworded():
+			return r.unsupported("COPY FORCE_QUOTE cannot be used with COPY FROM")
+		case ok && name == "force_quote":
+			return r.unsupported("COPY force quote only available using COPY TO")
 		}
 	}
+	inDelimiter := strings.IndexByte(r.in.Null, r.in.Delimiter) >= 0
+	inQuote := r.in.Format == CopyCSV && strings.IndexByte(r.in.Null, r.in.Quote) >= 0
 	switch {
 	case r.in.Format == CopyBinary:
 		return nil
-	case strings.IndexByte(r.in.Null, r.in.Delimiter) >= 0:
+	case inDelimiter && r.reworded():
+		return r.invalid("COPY delimiter character must not appear in the NULL specification")
+	case inDelimiter:
 		return r.unsupported("COPY delimiter must not appear in the NULL specification")
-	case r.in.Format == CopyCSV && strings.IndexByte(r.in.Null, r.in.Quote) >= 0:
+	case inQuote && r.reworded():
+		return r.invalid("CSV quote character must not appear in the NULL specification")
+	case inQuote:
 		return r.unsupported("CSV quote character must not appear in the NULL specification")
 	default:
 		return nil
 	}
 }
+
+// onlyCSV is the fault of an option in another format.
+func (r *copyReader) onlyCSV(option string) error {
+	if r.reworded() {
+		return r.unsupported("COPY " + strings.ToUpper(option) + " requires CSV mode")
+	}
+	return r.unsupported("COPY " + strings.ReplaceAll(option, "_", " ") + " available only in CSV mode")
+}
+
+// reworded reports whether some faults have the words, and SQLSTATEs, of
+// PostgreSQL 17.
+func (r *copyReader) reworded() bool { return r.c.catalog.ServerVersion >= copyReworded }
 
 // force reads FORCE_NULL and FORCE_NOT_NULL.
 func (r *copyReader) force() error {
