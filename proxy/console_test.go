@@ -236,7 +236,11 @@ func TestConsoleIsForLoginsThatHaveIt(t *testing.T) {
 	require.Equal(t, [][]string{{"1"}}, pgtest.Must(t, pgtest.Connect(t, g.url("watcher")), "SELECT 1"))
 	require.NotContains(t, log.take(), "console opened")
 	conn := pgtest.Connect(t, g.console())
-	require.Contains(t, log.take(), "console opened")
+	opened := ""
+	eventually(t, func() bool {
+		opened += log.take()
+		return strings.Contains(opened, "console opened")
+	}, "the log tells of the console")
 
 	pgtest.Must(t, g.tenant("1"), "SELECT 'a secret'")
 	for name := range showTables {

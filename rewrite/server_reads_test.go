@@ -181,7 +181,7 @@ func (s *readingServer) compare(t *testing.T, sql string, tokens []token, raw *p
 	} else {
 		require.NotContains(t, []string{"UpdateStmt", "InsertStmt", "DeleteStmt", "MergeStmt"}, ours, "%q", sql)
 	}
-	if extent := treeExtent.FindStringSubmatch(tree); extent != nil {
+	if extent := treeExtent.FindStringSubmatch(tree); extent != nil && s.conn.ParameterStatus("server_version") < "18" { // which leaves comments out
 		require.Equal(t, strconv.Itoa(int(raw.StmtLocation)), extent[1], "%q", sql)
 		require.Equal(t, strconv.Itoa(int(raw.StmtLen)), extent[2], "%q", sql)
 	}

@@ -207,6 +207,10 @@ func applyBootstrap(ctx context.Context, server *pgconn.Config, plan []catalog.D
 	}
 	for _, ddl := range plan {
 		if _, err := conn.Exec(ctx, ddl.SQL).ReadAll(); err != nil {
+			var refused *pgconn.PgError
+			if errors.As(err, &refused) && refused.Detail != "" {
+				err = fmt.Errorf("%w: %s", err, refused.Detail)
+			}
 			return fmt.Errorf("%s: %w", ddl.Why, err)
 		}
 	}

@@ -185,7 +185,7 @@ func makeClientDatabases(t *testing.T, root string, server *postgres.Server) {
 	ctx := t.Context()
 	schema, err := os.ReadFile(filepath.Join(root, "testdata", "clients", "schema.sql"))
 	require.NoError(t, err)
-	require.NoError(t, server.Exec(ctx, postgres.Superuser, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB CREATEROLE PASSWORD '%s'; CREATE ROLE %s LOGIN PASSWORD '%[2]s'",
+	require.NoError(t, server.Exec(ctx, postgres.Superuser, fmt.Sprintf("CREATE ROLE %s LOGIN CREATEDB CREATEROLE PASSWORD '%s'; CREATE ROLE %s LOGIN PASSWORD '%[2]s'; GRANT %[3]s TO %[1]s WITH ADMIN OPTION",
 		clientOwner, clientSecret, clientRole)))
 	made := make(map[string]bool)
 	for _, target := range clientTargets {

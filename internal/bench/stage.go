@@ -89,7 +89,7 @@ func openStage(ctx context.Context) (_ *stage, err error) {
 // fill makes the databases.
 func (s *stage) fill(ctx context.Context) error {
 	if err := s.server.Exec(ctx, postgres.Superuser, fmt.Sprintf(
-		"CREATE ROLE %s LOGIN PASSWORD '%[2]s'; CREATE ROLE %[3]s LOGIN CREATEROLE PASSWORD '%[2]s'", appRole, password, owner)); err != nil {
+		"CREATE ROLE %s LOGIN PASSWORD '%[2]s'; CREATE ROLE %[3]s LOGIN CREATEROLE PASSWORD '%[2]s'; GRANT %[1]s TO %[3]s WITH ADMIN OPTION", appRole, password, owner)); err != nil {
 		return err
 	}
 	if err := s.server.CreateDatabase(ctx, plain, ""); err != nil {
