@@ -51,7 +51,7 @@ func runBootstrap(ctx context.Context, env *environment, args []string) int {
 	flags := env.flags()
 	config := addConfigFlag(flags)
 	backend := flags.String("backend", "", "backend whose database is to be prepared, if there are several and none is called "+mainBackend)
-	url := flags.String("url", "", "connect by this instead of the backend's url: as a superuser, or as the owner\nof the tables with CREATEROLE")
+	url := flags.String("url", "", "connect by this instead of the backend's url: as a superuser, or as the owner\nof the tables with CREATEROLE; as of PostgreSQL 16 with ADMIN on a role that another has made")
 	role := flags.String("role", "", "role that server connections log in as (default the user of the backend's url)")
 	apply := flags.Bool("apply", false, "run the statements, in one transaction, instead of printing them")
 	harden := flags.Bool("harden", false, "take from PUBLIC too what tenants have no need of: TEMPORARY, CREATE, privileges that policies\ndo not hold, languages, functions and views of PostgreSQL's own; takes a superuser,\nand other applications on the database may need that")
