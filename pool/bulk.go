@@ -14,14 +14,12 @@ const (
 	bulkPatience = time.Millisecond // but no longer than this
 )
 
-// A bulk is a read of FillBulk under way.
+// A bulk is a read of FillBulk under way, besides what it has in common with a
+// turn.
 type bulk struct {
 	call    func(fd uintptr) (done bool)
 	relent  *time.Timer // lets the reader have what there is
 	waiting bool        // for bulkPiece
-	into    []byte
-	got     int
-	err     error
 }
 
 // FillBulk is Fill amidst a long answer. PostgreSQL writes it in pieces of 8 KiB,
@@ -41,23 +39,23 @@ func (c *Conn) FillBulk() (flows bool, err error) {
 		b.relent = time.AfterFunc(time.Hour, func() { waitForMuch(c.raw, 1) })
 		b.relent.Stop()
 	}
-	b.into, b.got, b.err = c.Buffer[c.End:], 0, nil
+	c.into, c.got, c.turnErr = c.Buffer[c.End:], 0, nil
 	err = c.raw.Read(b.call)
-	b.into = nil
+	c.into = nil
 	flows = true
 	if b.waiting {
 		b.waiting = false
 		flows = b.relent.Stop()
 		waitForMuch(c.raw, 1) // whoever reads next, or asks the kernel whether there is something, waits for a byte
 	}
-	c.End += b.got
+	c.End += c.got
 	switch {
-	case b.got > 0:
+	case c.got > 0:
 		return flows, nil
 	case err != nil:
 		return flows, err
-	case b.err != nil:
-		return flows, b.err
+	case c.turnErr != nil:
+		return flows, c.turnErr
 	default:
 		return flows, io.EOF
 	}
@@ -67,12 +65,11 @@ func (c *Conn) FillBulk() (flows bool, err error) {
 // much. Setting that back tells the poller of what has come (Linux 4.18), so that
 // the timer ends the wait whatever happens.
 func (c *Conn) tryBulk(fd uintptr) (done bool) {
-	b := &c.bulk
-	b.got, b.err = socket.Read(fd, b.into)
-	if !errors.Is(b.err, syscall.EAGAIN) {
+	c.got, c.turnErr = socket.Read(fd, c.into)
+	if !errors.Is(c.turnErr, syscall.EAGAIN) {
 		return true
 	}
-	if !b.waiting {
+	if b := &c.bulk; !b.waiting {
 		b.waiting = true
 		waitForMuchOn(fd, bulkPiece)
 		b.relent.Reset(bulkPatience)

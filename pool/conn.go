@@ -45,7 +45,7 @@ type Conn struct {
 	request   []byte // not written yet
 	bulk      bulk
 	turn      func(fd uintptr) bool
-	into      []byte // what the turn reads into
+	into      []byte // what the turn, or FillBulk, reads into
 	got       int    // and has read
 	turnErr   error
 }
