@@ -82,7 +82,7 @@ func (s *session) copyRows(c *copyIn) error {
 		if !s.copyGoesOn() {
 			return s.endCopy(nil)
 		}
-		typ, body, err := s.in.next()
+		typ, body, err := s.in.nextOfStream()
 		if err != nil {
 			return err
 		}

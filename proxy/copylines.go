@@ -28,12 +28,11 @@ type lineReader struct {
 }
 
 func newLineReader(in *rewrite.CopyIn) lineReader {
-	l := lineReader{
-		csv: in.Format == rewrite.CopyCSV, marked: in.EndMarker, quote: in.Quote, escape: in.Escape,
-		stops: newByteSet('\n', '\r', '\\'),
-	}
+	l := lineReader{csv: in.Format == rewrite.CopyCSV, marked: in.EndMarker, quote: in.Quote, escape: in.Escape}
 	if l.csv {
-		l.stops[in.Quote], l.stops[in.Escape] = true, true
+		l.stops = newByteSet('\n', '\r', '\\', in.Quote, in.Escape)
+	} else {
+		l.stops = newByteSet('\n', '\r', '\\')
 	}
 	return l
 }

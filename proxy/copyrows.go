@@ -138,29 +138,7 @@ func checkText(b []byte) error {
 
 // plainBytes reports whether eight bytes are ASCII, none of them zero.
 func plainBytes(word uint64) bool {
-	const ones, tops = 0x0101010101010101, 0x8080808080808080
-	return word&tops == 0 && (word-ones)&tops == 0
-}
-
-// A byteSet is a set of bytes that mean something.
-type byteSet [256]bool
-
-func newByteSet(bytes ...byte) *byteSet {
-	var set byteSet
-	for _, b := range bytes {
-		set[b] = true
-	}
-	return &set
-}
-
-// index is where the first byte of the set is in b, or the length of b.
-func (s *byteSet) index(b []byte) int {
-	for i, c := range b {
-		if s[c] {
-			return i
-		}
-	}
-	return len(b)
+	return word&highBits == 0 && (word-lowBits)&highBits == 0
 }
 
 // textRows reads the text format.

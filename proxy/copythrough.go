@@ -73,7 +73,7 @@ func (s *session) nextOfCopy() (typ byte, body []byte, err error) {
 			return 0, nil, s.conn.Fill()
 		}
 		limited := waits && s.limitRead(time.Now().Add(patience))
-		typ, body, err = s.in.next()
+		typ, body, err = s.in.nextOfStream()
 		limited = limited && s.limitRead(time.Time{})
 		switch {
 		case err == nil:

@@ -17,9 +17,10 @@ import (
 const (
 	headSize       = 5
 	clientBuffer   = len(socket.Buffer{})
-	maxMessage     = 1 << 30  // as PostgreSQL: no allocation beyond 1 GiB
-	maxStartupSize = 10_000   // as PostgreSQL's MAX_STARTUP_PACKET_LENGTH
-	maxAuthMessage = 64 << 10 // as PostgreSQL bounds SASL messages
+	streamBuffer   = 128 << 10 // of a client in COPY FROM STDIN
+	maxMessage     = 1 << 30   // as PostgreSQL: no allocation beyond 1 GiB
+	maxStartupSize = 10_000    // as PostgreSQL's MAX_STARTUP_PACKET_LENGTH
+	maxAuthMessage = 64 << 10  // as PostgreSQL bounds SASL messages
 )
 
 var errMalformed = errors.New("malformed message")
@@ -36,6 +37,7 @@ type reader struct {
 	lent       *socket.Buffer // buf, if that is one
 	buf        []byte
 	start, end int
+	streams    bool          // a COPY is under way: much is read at once, and the buffer is kept
 	limit      int           // of one message's body
 	count      *atomic.Int64 // of bytes read; nil: nobody counts
 }
@@ -64,6 +66,13 @@ func (r *reader) next() (typ byte, body []byte, err error) {
 	body = r.buf[r.start+headSize : r.start+headSize+size]
 	r.start += headSize + size
 	return typ, body, nil
+}
+
+// nextOfStream is next amidst the messages of a COPY.
+func (r *reader) nextOfStream() (typ byte, body []byte, err error) {
+	r.streams = true
+	defer func() { r.streams = false }()
+	return r.next()
 }
 
 // peek returns the message that begins so many bytes behind the next one, and
@@ -106,7 +115,7 @@ func (r *reader) need(n int) error {
 	if r.end-r.start >= n {
 		return nil
 	}
-	if r.start == r.end && r.late != nil {
+	if r.start == r.end && r.late != nil && !r.streams {
 		if err := r.wait(); err != nil || r.end >= n {
 			return err
 		}
@@ -148,8 +157,12 @@ func (r *reader) wait() error {
 // makeRoom moves the unread bytes to the front of a buffer of ordinary size,
 // or of the present one if n bytes are known to fit there.
 func (r *reader) makeRoom(n int) {
-	if len(r.buf) < clientBuffer || len(r.buf) > clientBuffer && n <= clientBuffer {
-		r.replace(make([]byte, max(clientBuffer, r.end-r.start)))
+	least, most := clientBuffer, clientBuffer
+	if r.streams {
+		least, most = streamBuffer, 8*streamBuffer
+	}
+	if len(r.buf) < least || len(r.buf) > most && n <= least {
+		r.replace(make([]byte, max(least, r.end-r.start)))
 		return
 	}
 	if r.start > 0 {
