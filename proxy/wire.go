@@ -30,7 +30,7 @@ var buffers = sync.Pool{New: func() any { return new(socket.Buffer) }}
 
 // A reader cuts a client's bytes into messages. It keeps one small buffer,
 // which grows as the bytes of a large message arrive, not on its word. While it
-// waits for a plain socket it has none.
+// waits for a plain socket it has none. In COPY FROM STDIN it keeps a larger one.
 type reader struct {
 	src        io.Reader
 	late       *socket.Conn   // src; nil if it is something else
