@@ -30,14 +30,15 @@ var buffers = sync.Pool{New: func() any { return new(socket.Buffer) }}
 
 // A reader cuts a client's bytes into messages. It keeps one small buffer,
 // which grows as the bytes of a large message arrive, not on its word. While it
-// waits for a plain socket it has none. In COPY FROM STDIN it keeps a larger one.
+// waits for a plain socket it has none. A message of COPY FROM STDIN that does
+// not fit makes it keep a larger one.
 type reader struct {
 	src        io.Reader
 	late       *socket.Conn   // src; nil if it is something else
 	lent       *socket.Buffer // buf, if that is one
 	buf        []byte
 	start, end int
-	streams    bool          // a COPY is under way: much is read at once, and the buffer is kept
+	streams    bool          // a COPY is under way: a buffer that has grown is kept
 	limit      int           // of one message's body
 	count      *atomic.Int64 // of bytes read; nil: nobody counts
 }
@@ -115,7 +116,7 @@ func (r *reader) need(n int) error {
 	if r.end-r.start >= n {
 		return nil
 	}
-	if r.start == r.end && r.late != nil && !r.streams {
+	if r.start == r.end && r.late != nil && !(r.streams && len(r.buf) > clientBuffer) {
 		if err := r.wait(); err != nil || r.end >= n {
 			return err
 		}
@@ -123,7 +124,11 @@ func (r *reader) need(n int) error {
 	r.makeRoom(n)
 	for r.end-r.start < n {
 		if r.end == len(r.buf) {
-			r.replace(make([]byte, min(2*len(r.buf), max(n, clientBuffer))))
+			size := min(2*len(r.buf), max(n, clientBuffer))
+			if r.streams { // more of its kind will come
+				size = max(size, streamBuffer)
+			}
+			r.replace(make([]byte, size))
 		}
 		got, err := r.src.Read(r.buf[r.end:])
 		r.end += got
@@ -157,12 +162,12 @@ func (r *reader) wait() error {
 // makeRoom moves the unread bytes to the front of a buffer of ordinary size,
 // or of the present one if n bytes are known to fit there.
 func (r *reader) makeRoom(n int) {
-	least, most := clientBuffer, clientBuffer
-	if r.streams {
-		least, most = streamBuffer, 8*streamBuffer
+	usual, most := clientBuffer, clientBuffer
+	if r.streams && len(r.buf) > clientBuffer {
+		usual, most = streamBuffer, 8*streamBuffer
 	}
-	if len(r.buf) < least || len(r.buf) > most && n <= least {
-		r.replace(make([]byte, max(least, r.end-r.start)))
+	if len(r.buf) < clientBuffer || len(r.buf) > most && n <= usual {
+		r.replace(make([]byte, max(usual, r.end-r.start)))
 		return
 	}
 	if r.start > 0 {

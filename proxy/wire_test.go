@@ -35,6 +35,11 @@ func TestMessagesOfACopyAreReadIntoOneBuffer(t *testing.T) {
 		}
 		read()
 		require.Zero(t, testing.AllocsPerRun(100, read))
+		if headSize+size <= clientBuffer {
+			require.Len(t, r.buf, clientBuffer, "a short COPY takes no more")
+		} else {
+			require.Len(t, r.buf, streamBuffer)
+		}
 	}
 }
 
