@@ -157,7 +157,8 @@ func TestRowsOfAnySizeAreCopiedIn(t *testing.T) {
 	for _, enforce := range enforcements {
 		conn := open(t, c, enforce, poolOf(1)).tenant("1")
 		for _, size := range []int{10_000, data.Len()} { // many messages, and one for all
-			require.Equal(t, tag.String(), copiedWhole(t, conn, sql, slices.Collect(slices.Chunk([]byte(data.String()), size))...))
+			got, _ := copiedWhole(t, conn, sql, slices.Collect(slices.Chunk([]byte(data.String()), size))...)
+			require.Equal(t, tag.String(), got)
 			require.Equal(t, want, pgtest.Must(t, conn, sum))
 			pgtest.Must(t, conn, "DELETE FROM patients WHERE id > 10000")
 		}
@@ -199,15 +200,16 @@ func TestRowsBehindAFaultAreLost(t *testing.T) {
 		conn := open(t, c, enforce, poolOf(1)).tenant("1")
 		before := pgtest.Must(t, conn, "SELECT count(*) FROM patients")
 		for range 3 {
-			require.Equal(t, "23505", copiedWhole(t, conn, "COPY patients (id, name) FROM STDIN", faulty, more))
+			got, _ := copiedWhole(t, conn, "COPY patients (id, name) FROM STDIN", faulty, more)
+			require.Equal(t, "23505", got)
 			require.Equal(t, before, pgtest.Must(t, conn, "SELECT count(*) FROM patients"))
 		}
 	}
 }
 
 // copiedWhole copies data in messages as long as its pieces, and returns the tag
-// or the SQLSTATE.
-func copiedWhole(t *testing.T, conn *pgconn.PgConn, sql string, pieces ...[]byte) (outcome string) {
+// or the SQLSTATE, and how many notices came.
+func copiedWhole(t *testing.T, conn *pgconn.PgConn, sql string, pieces ...[]byte) (outcome string, notices int) {
 	t.Helper()
 	f := conn.Frontend()
 	f.Send(&pgproto3.Query{String: sql})
@@ -221,13 +223,15 @@ func copiedWhole(t *testing.T, conn *pgconn.PgConn, sql string, pieces ...[]byte
 		msg, err := f.Receive()
 		require.NoError(t, err)
 		switch msg := msg.(type) {
+		case *pgproto3.NoticeResponse:
+			notices++
 		case *pgproto3.CommandComplete:
 			outcome = string(msg.CommandTag)
 		case *pgproto3.ErrorResponse:
 			outcome = msg.Code
 		case *pgproto3.ReadyForQuery:
 			require.NoError(t, <-sent)
-			return outcome
+			return outcome, notices
 		}
 	}
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,32 +47,9 @@ func TestNoticesOfACopyDoNotStallIt(t *testing.T) {
 		CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE '%', repeat('x', 400); RETURN NULL; END$$;
 		CREATE TRIGGER told BEFORE INSERT ON patients FOR EACH ROW EXECUTE FUNCTION told()`)
 	const rows = 40_000
+	pieces := slices.Repeat([][]byte{[]byte(strings.Repeat("1\t"+strings.Repeat("x", 20)+"\n", 50))}, rows/50)
 	for _, login := range []string{owner, "tenant1"} {
-		conn := pgtest.Connect(t, g.url(login))
-		f := conn.Frontend()
-		f.Send(&pgproto3.Query{String: "COPY patients (id, name) FROM STDIN"})
-		for range rows / 50 {
-			f.Send(&pgproto3.CopyData{Data: []byte(strings.Repeat("1\t"+strings.Repeat("x", 20)+"\n", 50))})
-		}
-		f.Send(&pgproto3.CopyDone{})
-		sent := make(chan error, 1)
-		go func() { sent <- f.Flush() }()
-		notices, tag := 0, ""
-		for ready := false; !ready; {
-			msg, err := f.Receive()
-			require.NoError(t, err)
-			switch msg := msg.(type) {
-			case *pgproto3.NoticeResponse:
-				notices++
-			case *pgproto3.CommandComplete:
-				tag = string(msg.CommandTag)
-			case *pgproto3.ErrorResponse:
-				require.Fail(t, msg.Message)
-			case *pgproto3.ReadyForQuery:
-				ready = true
-			}
-		}
-		require.NoError(t, <-sent)
+		tag, notices := copiedWhole(t, pgtest.Connect(t, g.url(login)), "COPY patients (id, name) FROM STDIN", pieces...)
 		require.Equal(t, rows, notices, login)
 		require.Equal(t, "COPY 0", tag, login)
 	}

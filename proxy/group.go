@@ -22,9 +22,6 @@ func (b *backend) needsGroup(p *piece) bool {
 // sendGroup runs one piece that begins a transaction as a group. more is that
 // of sendPiece.
 func (s *session) sendGroup(p *piece, more bool) error {
-	if !s.confined {
-		s.confineTransaction()
-	}
 	for i := range p.statements {
 		s.sendStatement(&p.statements[i])
 	}

@@ -177,11 +177,11 @@ func (s *session) translate(ctx context.Context, st *rewrite.Statement, sql stri
 // sendPiece runs one piece. more tells that another follows if it succeeds, so
 // its ReadyForQuery is not yet the client's.
 func (s *session) sendPiece(p *piece, more bool) error {
-	if p.confine && s.status == 'I' && s.backend.needsGroup(p) {
-		return s.sendGroup(p, more)
-	}
 	if p.confine && s.status != 'E' {
 		s.confineTransaction()
+		if s.status == 'I' && s.backend.needsGroup(p) {
+			return s.sendGroup(p, more)
+		}
 	}
 	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil
