@@ -116,7 +116,7 @@ func (r *reader) need(n int) error {
 	if r.end-r.start >= n {
 		return nil
 	}
-	if r.start == r.end && r.late != nil && !(r.streams && len(r.buf) > clientBuffer) {
+	if r.start == r.end && r.late != nil && !r.keeps() {
 		if err := r.wait(); err != nil || r.end >= n {
 			return err
 		}
@@ -145,6 +145,9 @@ func (r *reader) need(n int) error {
 	return nil
 }
 
+// keeps reports whether a COPY has made the buffer larger and is under way.
+func (r *reader) keeps() bool { return r.streams && len(r.buf) > clientBuffer }
+
 // wait reads when nothing is at hand.
 func (r *reader) wait() error {
 	r.replace(nil)
@@ -163,7 +166,7 @@ func (r *reader) wait() error {
 // or of the present one if n bytes are known to fit there.
 func (r *reader) makeRoom(n int) {
 	usual, most := clientBuffer, clientBuffer
-	if r.streams && len(r.buf) > clientBuffer {
+	if r.keeps() {
 		usual, most = streamBuffer, 8*streamBuffer
 	}
 	if len(r.buf) < clientBuffer || len(r.buf) > most && n <= usual {
