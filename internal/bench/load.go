@@ -105,11 +105,11 @@ func (w crowd) load(ctx context.Context, conns []*pgconn.PgConn, during time.Dur
 	)
 	end := time.Now().Add(during)
 	for i := range crowdActive { // each has its own share of the clients
+		share := (crowdSize - i + crowdActive - 1) / crowdActive
 		running.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(i), 1))
 			for start := time.Now(); start.Before(end); start = time.Now() {
-				j := i + crowdActive*random.IntN((crowdSize-i+crowdActive-1)/crowdActive)
-				if failures[i] = lookUp(ctx, conns[j], j%w.tenants+1, random); failures[i] != nil {
+				j := i + crowdActive*rand.IntN(share)
+				if failures[i] = lookUp(ctx, conns[j], j%w.tenants+1); failures[i] != nil {
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(start))
@@ -121,8 +121,8 @@ func (w crowd) load(ctx context.Context, conns []*pgconn.PgConn, during time.Dur
 }
 
 // lookUp runs the statement once, for one of the tenant's 5,000 accounts.
-func lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int, random *rand.Rand) error {
-	aid := (tenant-1)*5000 + 1 + random.IntN(5000)
+func lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int) error {
+	aid := (tenant-1)*5000 + 1 + rand.IntN(5000)
 	result := conn.ExecPrepared(ctx, "one", [][]byte{strconv.AppendInt(nil, int64(aid), 10)}, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err
