@@ -25,6 +25,7 @@ type copyBatch struct {
 	many   *prepared // of a batch
 	binary bool      // what the rows are in
 	limit  int       // rows of a batch at most
+	key    []byte    // what many takes behind the arrays, if not nil
 
 	rows   int         // of the batch under way
 	size   int         // bytes of their values
@@ -54,15 +55,26 @@ func (b *copyBatch) add(fields [][]byte) {
 		return
 	}
 	if b.arrays != nil {
-		for i, f := range fields {
-			b.arrays[i].add(f)
-		}
+		b.addElements(fields)
 	} else {
 		b.addValues(fields)
 	}
 	b.rows++
 	if b.size += size; b.rows == b.limit || b.size >= copyBatchBytes {
 		b.close()
+	}
+}
+
+func (b *copyBatch) addElements(fields [][]byte) {
+	for i, f := range fields {
+		if a := &b.arrays[i]; !a.read(f) { // from here on it is an array of text
+			b.close()
+			a.form, a.element = nil, 0
+			a.begin()
+		}
+	}
+	for i, f := range fields {
+		b.arrays[i].add(f)
 	}
 }
 
@@ -114,6 +126,10 @@ func (b *copyBatch) insertArrays() {
 		args.values = append(args.values, a.end(b.rows))
 		args.formats = binary.BigEndian.AppendUint16(args.formats, a.format())
 	}
+	if b.key != nil {
+		args.values = append(args.values, b.key)
+		args.formats = append(args.formats, 0, 0)
+	}
 	b.append(b.many, &args)
 	for i := range b.arrays {
 		b.arrays[i].begin()
@@ -138,6 +154,8 @@ func (b *copyBatch) sent() {
 // of array_send if element is its element type, or else of array_out.
 type copyArray struct {
 	element uint32
+	form    binaryForm // of its elements; nil if they are added as they come
+	value   []byte     // of the last element read, in that form
 	data    []byte
 	null    bool // an element is
 }
@@ -146,8 +164,10 @@ type copyArray struct {
 func newCopyArrays(in *rewrite.CopyIn) []copyArray {
 	arrays := make([]copyArray, len(in.Columns))
 	for i, c := range in.Columns {
-		if in.Binary(i) {
+		if in.Format == rewrite.CopyBinary {
 			arrays[i].element = c.Type
+		} else if form, ok := binaryForms[c.Type]; ok {
+			arrays[i].element, arrays[i].form = c.Type, form
 		}
 		arrays[i].begin()
 	}
@@ -168,7 +188,20 @@ func (a *copyArray) begin() {
 	}
 }
 
+// read reads an element that is to be added next. It reports whether it can be
+// in this array.
+func (a *copyArray) read(value []byte) (ok bool) {
+	if a.form == nil || value == nil {
+		return true
+	}
+	a.value, ok = a.form(a.value[:0], value)
+	return ok
+}
+
 func (a *copyArray) add(value []byte) {
+	if a.form != nil && value != nil {
+		value = a.value
+	}
 	switch {
 	case a.element != 0 && value == nil:
 		a.null = true

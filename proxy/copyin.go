@@ -203,7 +203,10 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
 	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary}
-	if sql, types := in.InsertArrays(one.types); sql != "" {
+	if sql, types, key := in.InsertArrays(one.types); sql != "" {
+		if key {
+			b.key = []byte(s.key())
+		}
 		if b.many, err = s.insertFor(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: types}); err == nil {
 			b.limit, b.arrays = arrayRows, newCopyArrays(in)
 			return b, nil

@@ -204,10 +204,51 @@ func TestRowsGoInByCopyWhereNoPoliciesAre(t *testing.T) {
 		conn := g.tenant("1")
 		_, err := conn.CopyFrom(t.Context(), strings.NewReader("700\tx\\\\\\ty\r\n"), "COPY patients (id, name) FROM STDIN")
 		require.NoError(t, err)
-		last := pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)),
-			"SELECT query FROM pg_stat_activity WHERE usename = '"+clinic.Role+"' AND datname = current_database() ORDER BY query_start DESC LIMIT 1")[0][0]
+		last := lastQuery(t, c, g)
 		require.True(t, strings.HasPrefix(last, want), last)
 		require.Equal(t, [][]string{{"x\\\ty"}}, pgtest.Must(t, conn, "SELECT name FROM patients WHERE id = 700"))
+	}
+}
+
+// lastQuery is what the server ran last for tenants of a gate.
+func lastQuery(t *testing.T, c *clinic.Clinic, g *gate) string {
+	t.Helper()
+	return pgtest.Must(t, pgtest.Connect(t, c.Server.SuperuserURL(g.database)),
+		"SELECT query FROM pg_stat_activity WHERE usename = '"+clinic.Role+"' AND datname = current_database() ORDER BY query_start DESC LIMIT 1")[0][0]
+}
+
+// The key goes in with the rows where the column's default is the key, and is
+// left to the default where that is another, or the role may not write it.
+func TestRowsOfCopyHaveTheirTenantsKey(t *testing.T) {
+	for _, sealed := range []bool{false, true} {
+		c := clinic.New(t, 2)
+		change := poolOf(1)
+		if sealed {
+			seal(t, c, c.Policies())
+			change = withSeal
+		}
+		owner := pgtest.Connect(t, c.OwnerURL(c.Policies()))
+		for _, tc := range []struct{ ddl, into, outcome string }{
+			{"", "(tenant_id, id, name)", "COPY 1"},
+			{"REVOKE INSERT ON patients FROM " + clinic.Role + "; GRANT INSERT (id, name) ON patients TO " + clinic.Role, "(id, name)", "COPY 1"},
+			{"GRANT INSERT ON patients TO " + clinic.Role + "; ALTER TABLE patients ALTER tenant_id SET DEFAULT 1", "(id, name)", "42501"},
+			{"ALTER TABLE patients ALTER tenant_id DROP DEFAULT", "(id, name)", "42501"},
+		} {
+			if tc.ddl != "" {
+				pgtest.Must(t, owner, tc.ddl)
+			}
+			g := open(t, c, RLS, change)
+			conn := g.tenant("2")
+			outcome, rows := copyOutcome(t, conn, "COPY patients (id, name) FROM STDIN", "700\tx\n", "patients")
+			require.Equal(t, tc.outcome, outcome, tc.ddl)
+			if rows != nil {
+				require.Equal(t, []string{"2", "700", "x"}, rows[len(rows)-1][:3], tc.ddl)
+				_, err := conn.CopyFrom(t.Context(), strings.NewReader("700\tx\n"), "COPY patients (id, name) FROM STDIN")
+				require.NoError(t, err)
+				require.Contains(t, lastQuery(t, c, g), tc.into+" OVERRIDING", tc.ddl)
+				pgtest.Must(t, conn, "DELETE FROM patients WHERE id = 700")
+			}
+		}
 	}
 }
 

@@ -1,6 +1,8 @@
 package rewrite
 
 import (
+	"slices"
+
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 )
 
@@ -28,9 +30,13 @@ func (c *confiner) copyFrom(s *pg_query.CopyStmt) (*CopyIn, error) {
 	}
 	in := &CopyIn{schema: rel.Schema, table: rel.Name, EndMarker: c.catalog.ServerVersion < csvWithoutMarker}
 	for _, name := range names {
-		column := &rel.Columns[columnIndex(rel, name)]
-		in.Columns = append(in.Columns, CopyColumn{Name: name, Type: column.Type.OID, Array: column.Array})
+		place := columnIndex(rel, name)
+		column := &rel.Columns[place]
+		in.Columns = append(in.Columns, CopyColumn{Name: name, Type: column.Type.OID, Array: column.Array, place: place})
 		in.keyed = in.keyed || c.confines(rel) && name == rel.TenantColumn
+	}
+	if !c.config.Confine && !slices.Contains(names, rel.TenantColumn) {
+		in.setKey(rel)
 	}
 	r := &copyReader{c: c, in: in, table: rel.Name, at: s.Relation.Location}
 	for i := range rel.Columns {

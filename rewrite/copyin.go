@@ -1,6 +1,7 @@
 package rewrite
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -38,7 +39,8 @@ type CopyIn struct {
 	EndMarker                bool         // \. on a line of its own ends CSV, too, and text within a line: up to PostgreSQL 17
 	Columns                  []CopyColumn // of the stream
 	schema, table            string
-	keyed                    bool // the tenant column is among them, and has to be the key
+	keyed                    bool        // the tenant column is among them, and has to be the key
+	key                      *CopyColumn // it is not, and the proxy writes it; nil leaves it to the column's default
 
 	// Load is COPY FROM STDIN of the same rows, in text format, for a table
 	// without policies; "" where there is none. With LoadKey the tenant column
@@ -52,6 +54,7 @@ type CopyIn struct {
 type CopyColumn struct {
 	Name                string
 	Type, Array         uint32 // OIDs, as catalog.Column has them
+	place               int    // among the table's columns
 	forceNull, forceNot bool
 }
 
@@ -60,13 +63,6 @@ func (in *CopyIn) ForceNull(i int) bool { return i < len(in.Columns) && in.Colum
 
 // ForceNotNull reports whether column i is never NULL.
 func (in *CopyIn) ForceNotNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNot }
-
-// Binary reports whether the values of column i are such as the binary format has:
-// all are in that format, and text is the same in both.
-func (in *CopyIn) Binary(i int) bool {
-	t := in.Columns[i].Type
-	return in.Format == CopyBinary || t == oidText || t == oidVarchar
-}
 
 // setLoad makes Load, if it can be.
 func (in *CopyIn) setLoad(rel *catalog.Relation) {
@@ -84,12 +80,25 @@ func (in *CopyIn) setLoad(rel *catalog.Relation) {
 	in.Load = "COPY " + quoteName(in.schema, in.table) + " (" + strings.Join(columns, ", ") + ") FROM STDIN"
 }
 
+// setKey has the rows get the key from the proxy, where the tenant column's
+// default is the same: the server would compute it for each row.
+func (in *CopyIn) setKey(rel *catalog.Relation) {
+	i := columnIndex(rel, rel.TenantColumn)
+	if i < 0 || !rel.Columns[i].KeyDefault || rel.Columns[i].Type.OID >= firstUserOID {
+		return
+	}
+	in.key = &CopyColumn{Name: rel.TenantColumn, Type: rel.Columns[i].Type.OID, place: i}
+}
+
 // Insert is the INSERT of that many rows, whose values are parameters in the
 // order of the stream. It has to be confined before it is sent.
 func (in *CopyIn) Insert(rows int) string {
+	var names []string
+	for _, c := range in.Columns {
+		names = append(names, c.Name)
+	}
 	var sql strings.Builder
-	in.into(&sql)
-	sql.WriteString("VALUES ")
+	sql.WriteString(in.into(names) + "VALUES ")
 	n := 0
 	for row := range rows {
 		if row > 0 {
@@ -109,40 +118,47 @@ func (in *CopyIn) Insert(rows int) string {
 }
 
 // InsertArrays is the INSERT of any number of rows, which the server takes faster
-// than their values: its parameters are arrays, one for each column, all as long.
-// values are the types of Insert's parameters, as the server has them; arrays
-// those of its own. It has to be confined before it is sent. sql is "" if it
-// cannot be: for types without arrays, as arrays are, for others than the catalog
-// has, or if values have to be the key.
-func (in *CopyIn) InsertArrays(values []uint32) (sql string, arrays []uint32) {
+// than their values: its parameters are arrays, one for each column, all as long,
+// and behind them, if key is true, the tenant's key. values are the types of
+// Insert's parameters, as the server has them; types those of its own. It has to
+// be confined before it is sent. sql is "" if it cannot be: for types without
+// arrays, as arrays are, for others than the catalog has, or if values have to be
+// the key.
+func (in *CopyIn) InsertArrays(values []uint32) (sql string, types []uint32, key bool) {
 	if len(values) != len(in.Columns) || len(values) == 0 || in.keyed {
-		return "", nil
+		return "", nil, false
 	}
-	var b strings.Builder
-	in.into(&b)
-	b.WriteString("SELECT ")
+	type item struct {
+		name, value string
+		place       int
+	}
+	var items []item
 	for i, c := range in.Columns {
 		if c.Array == 0 || c.Type != values[i] {
-			return "", nil
+			return "", nil, false
 		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString("pg_catalog.unnest($" + strconv.Itoa(i+1) + ")")
-		arrays = append(arrays, c.Array)
+		types = append(types, c.Array)
+		items = append(items, item{c.Name, "pg_catalog.unnest($" + strconv.Itoa(i+1) + ")", c.place})
 	}
-	return b.String(), arrays
+	if key = in.key != nil; key {
+		types = append(types, in.key.Type)
+		items = append(items, item{in.key.Name, "$" + strconv.Itoa(len(types)), in.key.place})
+	}
+	// What is in the order of the table's columns the server need not put in order.
+	slices.SortFunc(items, func(a, b item) int { return a.place - b.place })
+	var names, selected []string
+	for _, it := range items {
+		names, selected = append(names, it.name), append(selected, it.value)
+	}
+	return in.into(names) + "SELECT " + strings.Join(selected, ", "), types, key
 }
 
 // into begins the INSERT.
-func (in *CopyIn) into(sql *strings.Builder) {
-	sql.WriteString("INSERT INTO " + quoteName(in.schema, in.table) + " (")
-	for i, c := range in.Columns {
-		if i > 0 {
-			sql.WriteString(", ")
-		}
-		sql.WriteString(quoteIdent(c.Name))
+func (in *CopyIn) into(names []string) string {
+	quoted := make([]string, len(names))
+	for i, name := range names {
+		quoted[i] = quoteIdent(name)
 	}
 	// COPY writes identity columns whatever they are generated.
-	sql.WriteString(") OVERRIDING SYSTEM VALUE ")
+	return "INSERT INTO " + quoteName(in.schema, in.table) + " (" + strings.Join(quoted, ", ") + ") OVERRIDING SYSTEM VALUE "
 }

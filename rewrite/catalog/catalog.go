@@ -114,6 +114,10 @@ type Column struct {
 	Generated bool // GENERATED ALWAYS AS (...), stored or virtual
 	Identity  bool // GENERATED ... AS IDENTITY
 	Collated  bool // has another collation than the database's default
+
+	// KeyDefault tells that policies go by the column, that its default is the
+	// tenant's key, and that the role may write it itself.
+	KeyDefault bool
 }
 
 // A Type names a column's data type, domains as themselves.

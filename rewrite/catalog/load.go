@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -75,10 +76,11 @@ type reader struct {
 	views     map[uint32]*View
 	feeds     map[uint32][]uint32 // tables whose columns a sequence fills
 	unique    map[uint32][][]string
-	schemas   map[string]bool // those that exist: does the role have USAGE?
-	path      string          // run-time parameter search_path
-	types     map[uint32]Type // one copy of the names of each column type
-	inspect   *inspection     // nil without Config.Inspect
+	defaults  map[column]string // as the server writes them, of columns that policies go by
+	schemas   map[string]bool   // those that exist: does the role have USAGE?
+	path      string            // run-time parameter search_path
+	types     map[uint32]Type   // one copy of the names of each column type
+	inspect   *inspection       // nil without Config.Inspect
 }
 
 // A rawRelation is a Relation before it is classified.
@@ -92,7 +94,7 @@ type rawRelation struct {
 
 // build makes a classified Snapshot of the rows.
 func build(rows []row, cfg Config) (*Snapshot, error) {
-	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}, feeds: map[uint32][]uint32{}, unique: map[uint32][][]string{}}
+	r := reader{schemas: map[string]bool{}, types: map[uint32]Type{}, views: map[uint32]*View{}, feeds: map[uint32][]uint32{}, unique: map[uint32][][]string{}, defaults: map[column]string{}}
 	if cfg.Inspect {
 		r.inspect = newInspection()
 	}
@@ -114,6 +116,7 @@ func build(rows []row, cfg Config) (*Snapshot, error) {
 		oid := r.relations[i].OID
 		r.relations[i].View, r.relations[i].feeds, r.relations[i].Unique = r.views[oid], r.feeds[oid], r.unique[oid]
 	}
+	r.setKeyDefaults(cfg.Setting)
 	if err := classify(&r.data, r.relations, cfg); err != nil {
 		return nil, err
 	}
@@ -121,6 +124,26 @@ func build(rows []row, cfg Config) (*Snapshot, error) {
 	resolveDomains(r.data.Types)
 	r.data.inspection = r.inspect
 	return New(r.data), nil
+}
+
+// A column is one of a relation.
+type column struct {
+	relation uint32
+	name     string
+}
+
+// setKeyDefaults finds the defaults that are the tenant's key and nothing else.
+func (r *reader) setKeyDefaults(setting string) {
+	value := `current_setting\('` + regexp.QuoteMeta(setting) + `'::text(, true|, false)?\)`
+	value = `(NULLIF\(` + value + `, ''::text\)|` + value + `|` + regexp.QuoteMeta(sealCall) + `)`
+	isKey := regexp.MustCompile(`^\(*` + value + `\)*(::[a-z ]+\)*)*$`)
+	for i := range r.relations {
+		rel := &r.relations[i]
+		for j := range rel.Columns {
+			c := &rel.Columns[j]
+			c.KeyDefault = isKey.MatchString(unqualified(r.defaults[column{rel.OID, c.Name}]))
+		}
+	}
 }
 
 // read takes one row.
@@ -182,6 +205,14 @@ func (r *reader) read(row row) error {
 			return err
 		}
 		r.unique[oid] = append(r.unique[oid], columns)
+		return nil
+	case sectionKeyDefault:
+		var of column
+		var expression string
+		if err := tuple(row.content, &of.relation, &of.name, &expression); err != nil {
+			return err
+		}
+		r.defaults[of] = expression
 		return nil
 	case sectionOtherColumns:
 		if row.content == "" { // an aggregate over nothing

@@ -7,8 +7,9 @@ package catalog
 // means the same: every name in it is qualified, operators too. IN, CASE with
 // an operand, NULLIF, LIKE, BETWEEN and IS DISTINCT FROM look operators up by
 // the search path and are not used. pg_get_viewdef looks an operator up within
-// the server: it is called only where pg_catalog comes first. It writes
-// constants by the session's settings, and is called only where any session
+// the server: it is called only where pg_catalog comes first. So are defaults of
+// tenant columns read: a name without a schema is PostgreSQL's own only then.
+// pg_get_viewdef writes constants by the session's settings, and is called only where any session
 // reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
@@ -37,6 +38,7 @@ const (
 	sectionSeal         = "20"
 	sectionCast         = "21"
 	sectionUnique       = "22"
+	sectionKeyDefault   = "23"
 )
 
 // catalogQuery reads what the proxy needs. OIDs below 16384 are those of
@@ -211,7 +213,22 @@ SELECT 22, i.indexrelid::pg_catalog.int8, pg_catalog.json_build_array(i.indrelid
 	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indrelid
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	WHERE i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-		AND c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char" AND NOT c.relhassubclass AND NOT s.system`
+		AND c.relkind OPERATOR(pg_catalog.=) 'r'::pg_catalog."char" AND NOT c.relhassubclass AND NOT s.system
+UNION ALL
+SELECT 23, d.oid::pg_catalog.int8, pg_catalog.json_build_array(
+		d.adrelid::pg_catalog.int8, a.attname, pg_catalog.pg_get_expr(d.adbin, d.adrelid))::pg_catalog.text
+	FROM pg_catalog.pg_attrdef AS d
+	JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid AND a.attnum OPERATOR(pg_catalog.=) d.adnum
+	JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) d.adrelid
+	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
+	WHERE (pg_catalog.current_schemas(true))[1] OPERATOR(pg_catalog.=) 'pg_catalog'::pg_catalog.name
+		AND NOT s.system AND c.relrowsecurity AND a.attgenerated OPERATOR(pg_catalog.=) ''
+		AND pg_catalog.has_column_privilege(c.oid, a.attnum, 'INSERT'::pg_catalog.text)
+		AND EXISTS (
+			SELECT FROM pg_catalog.pg_depend AS x
+			WHERE x.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+				AND x.refobjid OPERATOR(pg_catalog.=) d.adrelid AND x.refobjsubid OPERATOR(pg_catalog.=) d.adnum
+				AND x.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_policy'::pg_catalog.regclass)`
 
 // inspectQuery continues catalogQuery with what Bootstrap needs.
 const inspectQuery = `

@@ -1,0 +1,218 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"strconv"
+	"time"
+)
+
+// Values that a COPY brings as text go to the server in binary format where the
+// text is plain: its numbers and dates cost the server less than to read the
+// text again. Whatever else a type's input takes, or refuses, stays text.
+
+// A binaryForm appends what a type's receive function reads as the same value as
+// its input function reads the text. ok is false if that is not for it to say.
+type binaryForm func(dst, text []byte) (form []byte, ok bool)
+
+// binaryForms are those of PostgreSQL's own types, by OID (pg_type.dat); nil
+// where all text is its own form.
+var binaryForms = map[uint32]binaryForm{
+	16:   boolForm,
+	20:   int8Form,
+	21:   int2Form,
+	23:   int4Form,
+	25:   nil, // text
+	114:  nil, // json
+	701:  float8Form,
+	1042: nil, // char(n)
+	1043: nil, // varchar
+	1082: dateForm,
+	1114: timestampForm,
+	1184: timestamptzForm,
+	2950: uuidForm,
+	3802: jsonbForm,
+}
+
+// jsonbForm is a version and the text.
+func jsonbForm(dst, text []byte) ([]byte, bool) { return append(append(dst, 1), text...), true }
+
+func boolForm(dst, text []byte) ([]byte, bool) {
+	switch string(text) {
+	case "t", "true":
+		return append(dst, 1), true
+	case "f", "false":
+		return append(dst, 0), true
+	default:
+		return dst, false
+	}
+}
+
+func int2Form(dst, text []byte) ([]byte, bool) {
+	n, ok := decimal(text)
+	return binary.BigEndian.AppendUint16(dst, uint16(n)), ok && n == int64(int16(n)) //nolint:gosec // two's complement
+}
+
+func int4Form(dst, text []byte) ([]byte, bool) {
+	n, ok := decimal(text)
+	return binary.BigEndian.AppendUint32(dst, uint32(n)), ok && n == int64(int32(n)) //nolint:gosec // two's complement
+}
+
+func int8Form(dst, text []byte) ([]byte, bool) {
+	n, ok := decimal(text)
+	return binary.BigEndian.AppendUint64(dst, uint64(n)), ok //nolint:gosec // two's complement
+}
+
+// decimal reads an integer of at most 18 digits.
+func decimal(text []byte) (n int64, ok bool) {
+	digits := text
+	if len(text) > 0 && text[0] == '-' {
+		digits = text[1:]
+	}
+	if len(digits) == 0 || len(digits) > 18 {
+		return 0, false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = 10*n + int64(c-'0')
+	}
+	if len(digits) < len(text) {
+		n = -n
+	}
+	return n, true
+}
+
+// float8Form takes numbers in digits, with a point and an exponent or without.
+// What is too large or too small is for the server to refuse.
+func float8Form(dst, text []byte) ([]byte, bool) {
+	if len(text) > 40 {
+		return dst, false
+	}
+	for _, c := range text {
+		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
+			return dst, false
+		}
+	}
+	f, err := strconv.ParseFloat(string(text), 64)
+	exact := math.Abs(f) > 1e-300 || f == 0 && !bytes.ContainsAny(text, "123456789")
+	return binary.BigEndian.AppendUint64(dst, math.Float64bits(f)), err == nil && exact
+}
+
+// postgresEpoch is 2000-01-01, from which PostgreSQL counts, in seconds of Unix.
+const postgresEpoch = 946684800
+
+const daySeconds = 24 * 60 * 60
+
+func dateForm(dst, text []byte) ([]byte, bool) {
+	seconds, ok := isoDate(text)
+	return binary.BigEndian.AppendUint32(dst, uint32(seconds/daySeconds)), ok && len(text) == len(time.DateOnly) //nolint:gosec // two's complement
+}
+
+func timestampForm(dst, text []byte) ([]byte, bool) {
+	micros, rest, ok := isoTimestamp(text)
+	return binary.BigEndian.AppendUint64(dst, uint64(micros)), ok && len(rest) == 0 //nolint:gosec // two's complement
+}
+
+// timestamptzForm takes those with an offset in digits: others go by the
+// session's time zone.
+func timestamptzForm(dst, text []byte) ([]byte, bool) {
+	micros, rest, ok := isoTimestamp(text)
+	offset, zoned := isoOffset(rest)
+	return binary.BigEndian.AppendUint64(dst, uint64(micros-offset*1e6)), ok && zoned //nolint:gosec // two's complement
+}
+
+// isoDate reads the date that text begins with, YYYY-MM-DD, as seconds from
+// 2000-01-01. Whatever DateStyle is, four digits that come first are the year.
+func isoDate(text []byte) (seconds int64, ok bool) {
+	if len(text) < len(time.DateOnly) || text[4] != '-' || text[7] != '-' {
+		return 0, false
+	}
+	century, ok1 := twoDigits(text)
+	year, ok2 := twoDigits(text[2:])
+	month, ok3 := twoDigits(text[5:])
+	day, ok4 := twoDigits(text[8:])
+	if year += 100 * century; !ok1 || !ok2 || !ok3 || !ok4 || year == 0 || month < 1 || month > 12 || day < 1 {
+		return 0, false
+	}
+	date := time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC)
+	return date.Unix() - postgresEpoch, date.Day() == day // the 30th of February is another day
+}
+
+// isoTimestamp reads YYYY-MM-DD HH:MM:SS with up to six digits of a second, as
+// microseconds from 2000-01-01, and returns what is behind.
+func isoTimestamp(text []byte) (micros int64, rest []byte, ok bool) {
+	date, ok := isoDate(text)
+	if !ok || len(text) < len(time.DateTime) || text[10] != ' ' || text[13] != ':' || text[16] != ':' {
+		return 0, nil, false
+	}
+	hour, ok1 := twoDigits(text[11:])
+	minute, ok2 := twoDigits(text[14:])
+	second, ok3 := twoDigits(text[17:])
+	if !ok1 || !ok2 || !ok3 || hour > 23 || minute > 59 || second > 59 {
+		return 0, nil, false
+	}
+	micros = 1e6 * (date + int64(hour*60*60+minute*60+second))
+	rest = text[19:]
+	if len(rest) == 0 || rest[0] != '.' {
+		return micros, rest, true
+	}
+	rest = rest[1:]
+	unit := int64(1e6)
+	for len(rest) > 0 && rest[0] >= '0' && rest[0] <= '9' {
+		if unit /= 10; unit == 0 { // the server rounds
+			return 0, nil, false
+		}
+		micros += unit * int64(rest[0]-'0')
+		rest = rest[1:]
+	}
+	return micros, rest, unit < 1e6
+}
+
+// isoOffset reads +HH or +HH:MM, or with minus, as seconds east of Greenwich.
+func isoOffset(text []byte) (seconds int64, ok bool) {
+	if len(text) != 3 && (len(text) != 6 || text[3] != ':') || text[0] != '+' && text[0] != '-' {
+		return 0, false
+	}
+	hours, ok := twoDigits(text[1:])
+	minutes, okMinutes := 0, true
+	if len(text) == 6 {
+		minutes, okMinutes = twoDigits(text[4:])
+	}
+	if !ok || !okMinutes || hours > 14 || minutes > 59 {
+		return 0, false
+	}
+	if seconds = int64(hours*60*60 + minutes*60); text[0] == '-' {
+		seconds = -seconds
+	}
+	return seconds, true
+}
+
+// twoDigits reads the two that text begins with.
+func twoDigits(text []byte) (n int, ok bool) {
+	high, low := text[0]-'0', text[1]-'0'
+	return int(high)*10 + int(low), high <= 9 && low <= 9
+}
+
+// uuidForm takes 32 digits with hyphens behind the 8th, 12th, 16th and 20th.
+func uuidForm(dst, text []byte) ([]byte, bool) {
+	if len(text) != 36 {
+		return dst, false
+	}
+	for i := 0; i < len(text); i += 2 {
+		if i == 8 || i == 13 || i == 18 || i == 23 {
+			if text[i] != '-' {
+				return dst, false
+			}
+			i++
+		}
+		high, low := hexDigit(text[i]), hexDigit(text[i+1])
+		if high < 0 || low < 0 {
+			return dst, false
+		}
+		dst = append(dst, byte(high<<4|low))
+	}
+	return dst, true
+}
