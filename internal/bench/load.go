@@ -55,7 +55,8 @@ func closeAll(ctx context.Context, conns []*pgconn.PgConn) {
 
 // A crowd is 200 clients of that many tenants, of whom 16 at a time, chosen at
 // random, run a prepared statement: with many tenants hardly any two
-// transactions on a server connection are of the same one.
+// transactions on a server connection are of the same one. All crowds read as
+// many rows of the same table.
 type crowd struct {
 	tenants int
 }
@@ -63,6 +64,7 @@ type crowd struct {
 const (
 	crowdSize   = 200
 	crowdActive = 16
+	crowdRows   = 200_000
 
 	// crowdWarmUp is how long a crowd runs before it is measured: what is compared
 	// is the price of another tenant, not that of server connections, which a
@@ -81,7 +83,7 @@ func (w crowd) run(ctx context.Context, b *bench, c *contender) (sample, error) 
 		return sample{}, err
 	}
 	for _, conn := range conns {
-		if _, err := conn.Prepare(ctx, "one", "SELECT abalance FROM pgbench_accounts WHERE aid = $1", nil); err != nil {
+		if _, err := conn.Prepare(ctx, "one", "SELECT abalance FROM crowd_accounts WHERE aid = $1", nil); err != nil {
 			return sample{}, err
 		}
 	}
@@ -109,7 +111,7 @@ func (w crowd) load(ctx context.Context, conns []*pgconn.PgConn, during time.Dur
 		running.Go(func() {
 			for start := time.Now(); start.Before(end); start = time.Now() {
 				j := i + crowdActive*rand.IntN(share)
-				if failures[i] = lookUp(ctx, conns[j], j%w.tenants+1); failures[i] != nil {
+				if failures[i] = w.lookUp(ctx, conns[j], j%w.tenants); failures[i] != nil {
 					return
 				}
 				latencies[i] = append(latencies[i], time.Since(start))
@@ -120,15 +122,17 @@ func (w crowd) load(ctx context.Context, conns []*pgconn.PgConn, during time.Dur
 	return slices.Concat(latencies[:]...), errors.Join(failures[:]...)
 }
 
-// lookUp runs the statement once, for one of the tenant's 5,000 accounts.
-func lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int) error {
-	aid := (tenant-1)*5000 + 1 + rand.IntN(5000)
+// lookUp runs the statement once, for one of a tenant's accounts. Tenants count
+// from 0 here.
+func (w crowd) lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int) error {
+	share := crowdRows / w.tenants
+	aid := w.tenants*1_000_000 + tenant*share + 1 + rand.IntN(share)
 	result := conn.ExecPrepared(ctx, "one", [][]byte{strconv.AppendInt(nil, int64(aid), 10)}, nil, nil).Read()
 	if result.Err != nil {
 		return result.Err
 	}
 	if len(result.Rows) != 1 {
-		return fmt.Errorf("tenant %d has %d accounts %d", tenant, len(result.Rows), aid)
+		return fmt.Errorf("of %d tenants, number %d has %d accounts %d", w.tenants, tenant+1, len(result.Rows), aid)
 	}
 	return nil
 }

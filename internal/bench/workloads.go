@@ -114,7 +114,9 @@ func workloads() []*workload {
 	}
 	add(workload{name: "tpcb simple 16", unit: "transactions", among: all[:7], run: script{text: tpcb, mode: "simple", clients: 16}.run})
 	for _, n := range []int{1, 50, tenants} {
-		add(workload{name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: []string{"rls", "rewrite"}, run: crowd{tenants: n}.run})
+		add(workload{
+			name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: []string{"pgbouncer+", "rls", "rewrite"}, needs: true, run: crowd{tenants: n}.run,
+		})
 	}
 	add(workload{name: "join extended 4", unit: "transactions", among: append([]string{"both"}, proxies...), run: script{text: analytic, mode: "extended", clients: 4}.run})
 	for name, text := range map[string]string{"differ": literals, "repeat": repeated} {
