@@ -26,6 +26,7 @@ type copyBatch struct {
 	binary bool      // what the rows are in
 	limit  int       // rows of a batch at most
 	key    []byte    // what many takes behind the arrays, if not nil
+	leaves int       // the column that many has not, for it is the tenant's key; -1 if it has all
 
 	rows   int         // of the batch under way
 	size   int         // bytes of their values
@@ -122,6 +123,9 @@ func (b *copyBatch) insert(p *prepared, values [][]byte) {
 func (b *copyBatch) insertArrays() {
 	var args bindArgs
 	for i := range b.arrays {
+		if i == b.leaves {
+			continue
+		}
 		a := &b.arrays[i]
 		args.values = append(args.values, a.end(b.rows))
 		args.formats = binary.BigEndian.AppendUint16(args.formats, a.format())

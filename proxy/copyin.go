@@ -56,6 +56,9 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		return s.endCopy(nil)
 	}
 	c := &copyIn{stream: copyStream{reader: newRowReader(in)}}
+	if in.Format == rewrite.CopyBinary {
+		c.row.formats = []byte{0, 1}
+	}
 	if c.batch, err = s.batchFor(ctx, in, one); err != nil {
 		return s.endCopy(err)
 	}
@@ -202,8 +205,9 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary}
-	if sql, types, key := in.InsertArrays(one.types); sql != "" {
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, leaves: in.KeyColumn}
+	sql, types, key := in.InsertArrays(one.types)
+	if sql != "" && (in.KeyColumn < 0 || !s.server.cfg.Observe) {
 		if key {
 			b.key = []byte(s.key())
 		}

@@ -172,6 +172,44 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("disk is gone") }
 
+// Rows that bring their tenant's key are held against it in every format.
+func TestKeysInAStreamAreThoseOfTheTenant(t *testing.T) {
+	c := clinic.New(t, 2)
+	binaryRow := func(tenant uint32) string {
+		return strings.ReplaceAll(binaryCopy("x"), "\x00\x02\x00\x00\x00\x04", "\x00\x03\x00\x00\x00\x04"+
+			string(binary.BigEndian.AppendUint32(nil, tenant))+"\x00\x00\x00\x04")
+	}
+	for _, enforce := range enforcements {
+		conn := open(t, c, enforce, poolOf(1)).tenant("2")
+		for _, tc := range []struct{ columns, own, others string }{
+			{"(tenant_id, id, name)", "2\t1000\tx\n", "1\t1000\tx\n"},
+			{"(tenant_id, id, name)", " 02 \t1000\tx\n", `\N` + "\t1000\tx\n"},
+			{"(id, tenant_id, name) FROM STDIN CSV", "1000,2,x\n", "1000,1,x\n"},
+			{"(name, id, tenant_id)", "x\t1000\t+2\n", "x\t1000\t3\n"},
+			{"(tenant_id, id, name) FROM STDIN BINARY", binaryRow(2), binaryRow(1)},
+		} {
+			sql := "COPY patients " + tc.columns
+			if !strings.Contains(sql, "FROM") {
+				sql += " FROM STDIN"
+			}
+			outcome, rows := copyOutcome(t, conn, sql, tc.own, "patients")
+			require.Equal(t, "COPY 1", outcome, "%s: %s %q", enforce, sql, tc.own)
+			require.Equal(t, []string{"2", "1000", "x"}, rows[len(rows)-1][:3], sql)
+			outcome, _ = copyOutcome(t, conn, sql, tc.others, "patients")
+			require.Equal(t, "42501", outcome, "%s: %s %q", enforce, sql, tc.others)
+		}
+		var data strings.Builder
+		for i := range 2*arrayRows + 100 {
+			fmt.Fprintf(&data, "2\t%d\tx\n", 1000+i)
+		}
+		const sql = "COPY patients (tenant_id, id, name) FROM STDIN"
+		outcome, _ := copyOutcome(t, conn, sql, data.String(), "patients")
+		require.Equal(t, fmt.Sprint("COPY ", 2*arrayRows+100), outcome, enforce)
+		outcome, _ = copyOutcome(t, conn, sql, data.String()+"1\t999\tx\n", "patients")
+		require.Equal(t, "42501", outcome, enforce)
+	}
+}
+
 func TestPgxCopiesInBinary(t *testing.T) {
 	c := clinic.New(t, 2)
 	for _, enforce := range enforcements {

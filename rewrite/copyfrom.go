@@ -28,12 +28,14 @@ func (c *confiner) copyFrom(s *pg_query.CopyStmt) (*CopyIn, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &CopyIn{schema: rel.Schema, table: rel.Name, EndMarker: c.catalog.ServerVersion < csvWithoutMarker}
+	in := &CopyIn{schema: rel.Schema, table: rel.Name, EndMarker: c.catalog.ServerVersion < csvWithoutMarker, KeyColumn: -1}
 	for _, name := range names {
 		place := columnIndex(rel, name)
 		column := &rel.Columns[place]
+		if c.confines(rel) && name == rel.TenantColumn {
+			in.KeyColumn = len(in.Columns)
+		}
 		in.Columns = append(in.Columns, CopyColumn{Name: name, Type: column.Type.OID, Array: column.Array, place: place})
-		in.keyed = in.keyed || c.confines(rel) && name == rel.TenantColumn
 	}
 	if !c.config.Confine && !slices.Contains(names, rel.TenantColumn) {
 		in.setKey(rel)

@@ -38,9 +38,9 @@ type CopyIn struct {
 	Header                   CopyHeader
 	EndMarker                bool         // \. on a line of its own ends CSV, too, and text within a line: up to PostgreSQL 17
 	Columns                  []CopyColumn // of the stream
+	KeyColumn                int          // which of them has to be the tenant's key; -1 if none has
 	schema, table            string
-	keyed                    bool        // the tenant column is among them, and has to be the key
-	key                      *CopyColumn // it is not, and the proxy writes it; nil leaves it to the column's default
+	key                      *CopyColumn // the tenant column, if it is not among them and the proxy writes it
 
 	// Load is COPY FROM STDIN of the same rows, in text format, for a table
 	// without policies; "" where there is none. With LoadKey the tenant column
@@ -119,13 +119,13 @@ func (in *CopyIn) Insert(rows int) string {
 
 // InsertArrays is the INSERT of any number of rows, which the server takes faster
 // than their values: its parameters are arrays, one for each column, all as long,
-// and behind them, if key is true, the tenant's key. values are the types of
-// Insert's parameters, as the server has them; types those of its own. It has to
-// be confined before it is sent. sql is "" if it cannot be: for types without
-// arrays, as arrays are, for others than the catalog has, or if values have to be
-// the key.
+// and behind them, if key is true, the tenant's key. It has no KeyColumn: that has
+// been found to be the key, which whoever confines the INSERT adds. values are the types of Insert's
+// parameters, as the server has them; types those of its own. It has to be confined
+// before it is sent. sql is "" if it cannot be: for types without arrays, as arrays
+// are, or for others than the catalog has.
 func (in *CopyIn) InsertArrays(values []uint32) (sql string, types []uint32, key bool) {
-	if len(values) != len(in.Columns) || len(values) == 0 || in.keyed {
+	if len(values) != len(in.Columns) || len(values) == 0 {
 		return "", nil, false
 	}
 	type item struct {
@@ -134,15 +134,21 @@ func (in *CopyIn) InsertArrays(values []uint32) (sql string, types []uint32, key
 	}
 	var items []item
 	for i, c := range in.Columns {
-		if c.Array == 0 || c.Type != values[i] {
+		switch {
+		case i == in.KeyColumn:
+			continue
+		case c.Array == 0 || c.Type != values[i]:
 			return "", nil, false
 		}
 		types = append(types, c.Array)
-		items = append(items, item{c.Name, "pg_catalog.unnest($" + strconv.Itoa(i+1) + ")", c.place})
+		items = append(items, item{c.Name, "pg_catalog.unnest($" + strconv.Itoa(len(types)) + ")", c.place})
 	}
 	if key = in.key != nil; key {
 		types = append(types, in.key.Type)
 		items = append(items, item{in.key.Name, "$" + strconv.Itoa(len(types)), in.key.place})
+	}
+	if len(items) == 0 {
+		return "", nil, false
 	}
 	// What is in the order of the table's columns the server need not put in order.
 	slices.SortFunc(items, func(a, b item) int { return a.place - b.place })
