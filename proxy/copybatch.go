@@ -66,9 +66,11 @@ func (b *copyBatch) add(fields [][]byte) {
 	}
 }
 
+// addElements adds a row to the arrays. One that it cannot be in is of text from
+// that row on.
 func (b *copyBatch) addElements(fields [][]byte) {
 	for i, f := range fields {
-		if a := &b.arrays[i]; !a.read(f) { // from here on it is an array of text
+		if a := &b.arrays[i]; !a.read(f) {
 			b.close()
 			a.form, a.element = nil, 0
 			a.begin()

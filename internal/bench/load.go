@@ -77,15 +77,10 @@ const (
 )
 
 func (w crowd) run(ctx context.Context, b *bench, c *contender) (sample, error) {
-	conns, err := c.connectAll(ctx, crowdSize, w.tenants)
+	conns, err := w.gather(ctx, c)
 	defer closeAll(ctx, conns)
 	if err != nil {
 		return sample{}, err
-	}
-	for _, conn := range conns {
-		if _, err := conn.Prepare(ctx, "one", "SELECT abalance FROM crowd_accounts WHERE aid = $1", nil); err != nil {
-			return sample{}, err
-		}
 	}
 	warm, err := w.load(ctx, conns, crowdWarmUp)
 	if err != nil {
@@ -96,6 +91,58 @@ func (w crowd) run(ctx context.Context, b *bench, c *contender) (sample, error) 
 	s := sample{transactions: len(warm) + len(latencies), rate: float64(len(latencies)) / time.Since(began).Seconds()}
 	s.setLatencies(latencies)
 	return s, err
+}
+
+// crowdTurn is how long a crowd runs before it is another's turn: what disturbs
+// the machine for a second disturbs both.
+const crowdTurn = 300 * time.Millisecond
+
+// besideOne has the crowd and one of a single tenant take turns. The sample's rate
+// is the median of the crowd's rate by that of the other in the same turn.
+func (w crowd) besideOne(ctx context.Context, b *bench, c *contender) (s sample, err error) {
+	crowds := []crowd{w, {tenants: 1}}
+	var conns [2][]*pgconn.PgConn
+	for i, of := range crowds {
+		conns[i], err = of.gather(ctx, c)
+		defer closeAll(ctx, conns[i])
+		if err != nil {
+			return s, err
+		}
+	}
+	var ratios []float64
+	for turn := range 1 + crowdTimes*time.Duration(b.options.seconds)*time.Second/crowdTurn {
+		var rates [2]float64
+		for k := range crowds {
+			i := (k + int(turn)) % len(crowds) // neither is always behind the other
+			began := time.Now()
+			latencies, err := crowds[i].load(ctx, conns[i], crowdTurn)
+			if err != nil {
+				return s, err
+			}
+			s.transactions += len(latencies)
+			rates[i] = float64(len(latencies)) / time.Since(began).Seconds()
+		}
+		if turn > 0 { // the first one is the warm-up
+			ratios = append(ratios, rates[0]/rates[1])
+		}
+	}
+	slices.Sort(ratios)
+	s.rate = ratios[len(ratios)/2]
+	return s, nil
+}
+
+// gather opens the crowd's connections and prepares its statement.
+func (w crowd) gather(ctx context.Context, c *contender) ([]*pgconn.PgConn, error) {
+	conns, err := c.connectAll(ctx, crowdSize, w.tenants)
+	if err != nil {
+		return conns, err
+	}
+	for _, conn := range conns {
+		if _, err := conn.Prepare(ctx, "one", "SELECT abalance FROM crowd_accounts WHERE aid = $1", nil); err != nil {
+			return conns, err
+		}
+	}
+	return conns, nil
 }
 
 // load has the crowd run its statement for so long, and tells what each took.

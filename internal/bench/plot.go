@@ -23,7 +23,7 @@ func (r *report) plot() string {
 	x := func(ratio float64) float64 { return plotLabel + plotWidth*min(ratio, plotMost)/plotMost }
 	for _, w := range workloads() {
 		bouncer := r.bouncer(w.name, "")
-		if len(r.results[w.name][bouncer]) == 0 || w.once {
+		if len(r.results[w.name][bouncer]) == 0 || w.once || w.ratio {
 			continue
 		}
 		top := y

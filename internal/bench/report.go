@@ -69,7 +69,7 @@ func (r *report) text() string {
 }
 
 func (w *workload) heading() string {
-	if w.once {
+	if w.once || w.ratio {
 		return w.unit
 	}
 	return w.unit + "/s"

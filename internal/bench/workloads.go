@@ -16,6 +16,7 @@ type workload struct {
 	once   bool     // in the first round alone
 	run    func(context.Context, *bench, *contender) (sample, error)
 	needs  bool // statements that stay prepared
+	ratio  bool // the rate is a ratio already
 }
 
 func (w *workload) enters(c *contender) bool {
@@ -81,6 +82,9 @@ func thousandRows() string {
 	return b.String() + ";\n"
 }
 
+// besideOne is the work of many tenants in turns with that of one.
+var besideOne = fmt.Sprintf("tenants %d in turns with 1", tenants)
+
 const truncate = "TRUNCATE lines_in"
 
 // workloads lists all, in the order of the report.
@@ -118,6 +122,10 @@ func workloads() []*workload {
 			name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: []string{"pgbouncer+", "rls", "rewrite"}, needs: true, run: crowd{tenants: n}.run,
 		})
 	}
+	add(workload{
+		name: besideOne, unit: "times the rate of 1", among: []string{"pgbouncer+", "rls", "rewrite"}, needs: true, ratio: true,
+		run: crowd{tenants: tenants}.besideOne,
+	})
 	add(workload{name: "join extended 4", unit: "transactions", among: append([]string{"both"}, proxies...), run: script{text: analytic, mode: "extended", clients: 4}.run})
 	for name, text := range map[string]string{"differ": literals, "repeat": repeated} {
 		add(workload{name: "literals " + name + " 16", unit: "transactions", among: proxies, run: script{text: text, mode: "simple", clients: 16}.run})

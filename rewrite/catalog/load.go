@@ -141,7 +141,8 @@ func (r *reader) setKeyDefaults(setting string) {
 		rel := &r.relations[i]
 		for j := range rel.Columns {
 			c := &rel.Columns[j]
-			c.KeyDefault = isKey.MatchString(unqualified(r.defaults[column{rel.OID, c.Name}]))
+			expression, ok := r.defaults[column{rel.OID, c.Name}]
+			c.KeyDefault = ok && isKey.MatchString(unqualified(expression))
 		}
 	}
 }
