@@ -170,6 +170,11 @@ func (l *lexer) at(n int) byte {
 
 // emit ends a token that began at the position.
 func (l *lexer) emit(kind tokenKind, end int) {
+	if len(l.tokens) == cap(l.tokens) { // at once as many as there can be: each copy of a long text's takes new memory
+		grown := make([]token, len(l.tokens), min(len(l.tokens)+len(l.sql)-l.pos, maxTokens+1))
+		copy(grown, l.tokens)
+		l.tokens = grown
+	}
 	l.tokens = append(l.tokens, token{kind: kind, start: l.pos, end: end})
 	l.pos = end
 }
