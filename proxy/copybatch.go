@@ -26,11 +26,10 @@ type copyBatch struct {
 	binary bool      // what the rows are in
 	limit  int       // rows of a batch at most
 	key    []byte    // what many takes behind the arrays, if not nil
-	leaves int       // the column that many has not, for it is the tenant's key; -1 if it has all
 
 	rows   int         // of the batch under way
 	size   int         // bytes of their values
-	arrays []copyArray // them, by column; nil if they are values
+	arrays []copyArray // them, one for each column that many takes; nil if they are values
 	values [][]byte    // them one after the other, of text
 	text   []byte
 
@@ -69,15 +68,16 @@ func (b *copyBatch) add(fields [][]byte) {
 // addElements adds a row to the arrays. One that it cannot be in is of text from
 // that row on.
 func (b *copyBatch) addElements(fields [][]byte) {
-	for i, f := range fields {
-		if a := &b.arrays[i]; !a.read(f) {
+	for i := range b.arrays {
+		if a := &b.arrays[i]; !a.read(fields[a.column]) {
 			b.close()
 			a.form, a.element = nil, 0
 			a.begin()
 		}
 	}
-	for i, f := range fields {
-		b.arrays[i].add(f)
+	for i := range b.arrays {
+		a := &b.arrays[i]
+		a.add(fields[a.column])
 	}
 }
 
@@ -125,9 +125,6 @@ func (b *copyBatch) insert(p *prepared, values [][]byte) {
 func (b *copyBatch) insertArrays() {
 	var args bindArgs
 	for i := range b.arrays {
-		if i == b.leaves {
-			continue
-		}
 		a := &b.arrays[i]
 		args.values = append(args.values, a.end(b.rows))
 		args.formats = binary.BigEndian.AppendUint16(args.formats, a.format())
@@ -159,6 +156,7 @@ func (b *copyBatch) sent() {
 // A copyArray is a column of a batch as a one-dimensional array, in the format
 // of array_send if element is its element type, or else of array_out.
 type copyArray struct {
+	column  int // of the stream
 	element uint32
 	form    binaryForm // of its elements; nil if they are added as they come
 	value   []byte     // of the last element read, in that form
@@ -166,16 +164,20 @@ type copyArray struct {
 	null    bool // an element is
 }
 
-// newCopyArrays makes an array for each column of a stream.
-func newCopyArrays(in *rewrite.CopyIn) []copyArray {
-	arrays := make([]copyArray, len(in.Columns))
+// newCopyArrays makes an array for each column of a stream that InsertArrays has.
+func newCopyArrays(in *rewrite.CopyIn) (arrays []copyArray) {
 	for i, c := range in.Columns {
-		if in.Format == rewrite.CopyBinary {
-			arrays[i].element = c.Type
-		} else if form, ok := binaryForms[c.Type]; ok {
-			arrays[i].element, arrays[i].form = c.Type, form
+		if i == in.KeyColumn {
+			continue
 		}
-		arrays[i].begin()
+		a := copyArray{column: i}
+		if in.Format == rewrite.CopyBinary {
+			a.element = c.Type
+		} else if form, ok := binaryForms[c.Type]; ok {
+			a.element, a.form = c.Type, form
+		}
+		a.begin()
+		arrays = append(arrays, a)
 	}
 	return arrays
 }

@@ -205,7 +205,7 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, leaves: in.KeyColumn}
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary}
 	sql, types, key := in.InsertArrays(one.types)
 	if sql != "" && (in.KeyColumn < 0 || !s.server.cfg.Observe) {
 		if key {

@@ -120,10 +120,10 @@ func (in *CopyIn) Insert(rows int) string {
 // InsertArrays is the INSERT of any number of rows, which the server takes faster
 // than their values: its parameters are arrays, one for each column, all as long,
 // and behind them, if key is true, the tenant's key. It has no KeyColumn: that has
-// been found to be the key, which whoever confines the INSERT adds. values are the types of Insert's
-// parameters, as the server has them; types those of its own. It has to be confined
-// before it is sent. sql is "" if it cannot be: for types without arrays, as arrays
-// are, or for others than the catalog has.
+// been found to be the key, which whoever confines the INSERT adds. values are the
+// types of Insert's parameters, as the server has them; types those of its own. It
+// has to be confined before it is sent. sql is "" if it cannot be: for types without
+// arrays, as arrays are, or for others than the catalog has.
 func (in *CopyIn) InsertArrays(values []uint32) (sql string, types []uint32, key bool) {
 	if len(values) != len(in.Columns) || len(values) == 0 {
 		return "", nil, false

@@ -134,7 +134,7 @@ type lexer struct {
 }
 
 func newLexer(sql string) *lexer {
-	return &lexer{sql: sql, tokens: make([]token, 0, min(len(sql)/4+1, maxTokens))}
+	return &lexer{sql: sql, tokens: make([]token, 0, min(len(sql)/4+1, maxTokens+1))}
 }
 
 // run takes all tokens of the text, but no more than one above maxTokens.
@@ -171,7 +171,7 @@ func (l *lexer) at(n int) byte {
 // emit ends a token that began at the position.
 func (l *lexer) emit(kind tokenKind, end int) {
 	if len(l.tokens) == cap(l.tokens) { // at once as many as there can be: each copy of a long text's takes new memory
-		grown := make([]token, len(l.tokens), min(len(l.tokens)+len(l.sql)-l.pos, maxTokens+1))
+		grown := make([]token, len(l.tokens), min(len(l.tokens)+len(l.sql)-l.pos, max(len(l.tokens), maxTokens)+1))
 		copy(grown, l.tokens)
 		l.tokens = grown
 	}

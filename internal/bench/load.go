@@ -109,7 +109,7 @@ func (w crowd) besideOne(ctx context.Context, b *bench, c *contender) (s sample,
 			return s, err
 		}
 	}
-	var ratios []float64
+	var ratios []sample
 	for turn := range 1 + crowdTimes*time.Duration(b.options.seconds)*time.Second/crowdTurn {
 		var rates [2]float64
 		for k := range crowds {
@@ -123,11 +123,10 @@ func (w crowd) besideOne(ctx context.Context, b *bench, c *contender) (s sample,
 			rates[i] = float64(len(latencies)) / time.Since(began).Seconds()
 		}
 		if turn > 0 { // the first one is the warm-up
-			ratios = append(ratios, rates[0]/rates[1])
+			ratios = append(ratios, sample{rate: rates[0] / rates[1]})
 		}
 	}
-	slices.Sort(ratios)
-	s.rate = ratios[len(ratios)/2]
+	s.rate = median(ratios, rate)
 	return s, nil
 }
 

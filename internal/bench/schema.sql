@@ -15,12 +15,12 @@ CREATE INDEX ON pgbench_tellers (tenant_id, tid);
 CREATE INDEX ON pgbench_accounts (tenant_id, aid);
 CREATE INDEX ON pgbench_history (tenant_id, mtime);
 
--- What crowds read: 200,000 rows for a crowd of 1, of 50 and of :tenants tenants
+-- What crowds read: :crowdRows rows for a crowd of 1, of 50 and of :tenants tenants
 -- each. Crowds that read more rows, or more of a larger table, would find fewer of
 -- them in the processor's cache, whoever they are of.
 CREATE TABLE crowd_accounts (tenant_id int NOT NULL, aid int PRIMARY KEY, abalance int NOT NULL DEFAULT 0, filler char(84));
 INSERT INTO crowd_accounts (tenant_id, aid, filler)
-	SELECT (i - 1) * crowd / 200000 + 1, crowd * 1000000 + i, '' FROM unnest(ARRAY[1, 50, :tenants]) crowd, generate_series(1, 200000) i;
+	SELECT (i - 1) * crowd / :crowdRows + 1, crowd * 1000000 + i, '' FROM unnest(ARRAY[1, 50, :tenants]) crowd, generate_series(1, :crowdRows) i;
 CREATE INDEX ON crowd_accounts (tenant_id, aid);
 
 -- What is read in bulk and copied out is the first tenant's: 64 MiB in rows of

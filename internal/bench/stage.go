@@ -98,7 +98,7 @@ func (s *stage) fill(ctx context.Context) error {
 	if err := s.server.Exec(ctx, plain, fmt.Sprintf("ALTER DATABASE %s OWNER TO %s; ALTER SCHEMA public OWNER TO %[2]s", plain, owner)); err != nil {
 		return err
 	}
-	fill := strings.NewReplacer(":tenants", fmt.Sprint(tenants)).Replace(schema)
+	fill := strings.NewReplacer(":tenants", fmt.Sprint(tenants), ":crowdRows", fmt.Sprint(crowdRows)).Replace(schema)
 	if err := s.server.Exec(ctx, plain, "SET ROLE "+owner+";"+fill); err != nil {
 		return fmt.Errorf("make tables: %w", err)
 	}

@@ -117,15 +117,11 @@ func workloads() []*workload {
 		}
 	}
 	add(workload{name: "tpcb simple 16", unit: "transactions", among: all[:7], run: script{text: tpcb, mode: "simple", clients: 16}.run})
+	crowded := []string{"pgbouncer+", "rls", "rewrite"}
 	for _, n := range []int{1, 50, tenants} {
-		add(workload{
-			name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: []string{"pgbouncer+", "rls", "rewrite"}, needs: true, run: crowd{tenants: n}.run,
-		})
+		add(workload{name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: crowded, needs: true, run: crowd{tenants: n}.run})
 	}
-	add(workload{
-		name: besideOne, unit: "times the rate of 1", among: []string{"pgbouncer+", "rls", "rewrite"}, needs: true, ratio: true,
-		run: crowd{tenants: tenants}.besideOne,
-	})
+	add(workload{name: besideOne, unit: "times the rate of 1", among: crowded, needs: true, ratio: true, run: crowd{tenants: tenants}.besideOne})
 	add(workload{name: "join extended 4", unit: "transactions", among: append([]string{"both"}, proxies...), run: script{text: analytic, mode: "extended", clients: 4}.run})
 	for name, text := range map[string]string{"differ": literals, "repeat": repeated} {
 		add(workload{name: "literals " + name + " 16", unit: "transactions", among: proxies, run: script{text: text, mode: "simple", clients: 16}.run})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 )
 
@@ -134,9 +133,7 @@ type column struct {
 
 // setKeyDefaults finds the defaults that are the tenant's key and nothing else.
 func (r *reader) setKeyDefaults(setting string) {
-	value := `current_setting\('` + regexp.QuoteMeta(setting) + `'::text(, true|, false)?\)`
-	value = `(NULLIF\(` + value + `, ''::text\)|` + value + `|` + regexp.QuoteMeta(sealCall) + `)`
-	isKey := regexp.MustCompile(`^\(*` + value + `\)*(::[a-z ]+\)*)*$`)
+	isKey := keyExpression(setting)
 	for i := range r.relations {
 		rel := &r.relations[i]
 		for j := range rel.Columns {

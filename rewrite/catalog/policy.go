@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -104,6 +105,15 @@ func (p *planner) shownValue(k key) string {
 		v = "(" + v + ")::" + k.shown
 	}
 	return v
+}
+
+// keyExpression matches what shownValue writes, and what others write who mean the
+// same by the setting: without NULLIF, with another way to say that it may be
+// missing, with casts to types as they are.
+func keyExpression(setting string) *regexp.Regexp {
+	value := `current_setting\('` + regexp.QuoteMeta(setting) + `'::text(, true|, false)?\)`
+	value = `(NULLIF\(` + value + `, ''::text\)|` + value + `|` + regexp.QuoteMeta(sealCall) + `)`
+	return regexp.MustCompile(`^\(*` + value + `\)*(::[a-z ]+\)*)*$`)
 }
 
 // condition is the policies' expression. The key is a sub-select: it is

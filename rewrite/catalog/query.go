@@ -9,8 +9,8 @@ package catalog
 // the search path and are not used. pg_get_viewdef looks an operator up within
 // the server: it is called only where pg_catalog comes first. So are defaults of
 // tenant columns read: a name without a schema is PostgreSQL's own only then.
-// pg_get_viewdef writes constants by the session's settings, and is called only where any session
-// reads them back as what they were.
+// pg_get_viewdef writes constants by the session's settings, and is called only
+// where any session reads them back as what they were.
 
 // Sections of the statement's result; those from sectionRole to
 // sectionForeignKey, sectionBuiltin and sectionSeal, with Config.Inspect alone.
