@@ -31,6 +31,7 @@ var binaryForms = map[uint32]binaryForm{
 	1082: dateForm,
 	1114: timestampForm,
 	1184: timestamptzForm,
+	1700: numericForm,
 	2950: uuidForm,
 	3802: jsonbForm,
 }
@@ -99,6 +100,44 @@ func float8Form(dst, text []byte) ([]byte, bool) {
 	f, err := strconv.ParseFloat(string(text), 64)
 	exact := math.Abs(f) > 1e-300 || f == 0 && !bytes.ContainsAny(text, "123456789")
 	return binary.BigEndian.AppendUint64(dst, math.Float64bits(f)), err == nil && exact
+}
+
+// numericForm takes numbers in digits, with a point between them or without:
+// groups of four from the point on, behind how many there are, the power of
+// 10,000 that the first one counts, the sign, and the digits behind the point.
+func numericForm(dst, text []byte) ([]byte, bool) {
+	const group, negative = 4, 0x4000
+	digits, minus := bytes.CutPrefix(text, []byte{'-'})
+	whole, fraction, point := bytes.Cut(digits, []byte{'.'})
+	if len(text) > 100 || len(whole) == 0 || point && len(fraction) == 0 {
+		return dst, false
+	}
+	wholes := (len(whole) + group - 1) / group
+	sign := 0
+	if minus {
+		sign = negative
+	}
+	for _, n := range [...]int{wholes + (len(fraction)+group-1)/group, wholes - 1, sign, len(fraction)} {
+		dst = binary.BigEndian.AppendUint16(dst, uint16(n)) //nolint:gosec // of a short text
+	}
+	value, ok := uint16(0), true
+	for i, c := range whole {
+		value = 10*value + uint16(c-'0')
+		ok = ok && c >= '0' && c <= '9'
+		if (len(whole)-i)%group == 1 {
+			dst, value = binary.BigEndian.AppendUint16(dst, value), 0
+		}
+	}
+	for i := range (len(fraction) + group - 1) / group * group {
+		if value *= 10; i < len(fraction) {
+			value += uint16(fraction[i] - '0')
+			ok = ok && fraction[i] >= '0' && fraction[i] <= '9'
+		}
+		if i%group == group-1 {
+			dst, value = binary.BigEndian.AppendUint16(dst, value), 0
+		}
+	}
+	return dst, ok
 }
 
 // postgresEpoch is 2000-01-01, from which PostgreSQL counts, in seconds of Unix.
