@@ -249,7 +249,7 @@ func (s *session) notice(msg []byte) fate {
 	if g := s.head().guest; g != nil {
 		g.hear(msg)
 	}
-	if s.head().reply == replyForward {
+	if s.head().reply == replyForward || s.head().copied {
 		return pass
 	}
 	return drop
