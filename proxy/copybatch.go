@@ -17,6 +17,13 @@ const (
 	valueRows = 64
 	// copyBatchBytes is about how much its rows hold. Longer ones go one by one.
 	copyBatchBytes = 128 << 10
+
+	// The batch behind usualBatches is longTimes as long, once for each server
+	// connection. The malloc of glibc gives memory back that is free at the end of its
+	// heap, and gets it again for the next batch, page by page, unless it has seen a
+	// larger piece come and go (M_MMAP_THRESHOLD in mallopt(3)).
+	usualBatches = 4
+	longTimes    = 4
 )
 
 // A copyBatch gathers rows. What is ready to be sent are whole INSERTs.
@@ -25,6 +32,7 @@ type copyBatch struct {
 	many   *prepared // of a batch
 	binary bool      // what the rows are in
 	limit  int       // rows of a batch at most
+	usual  int       // batches until a long one; none follows if negative
 	key    []byte    // what many takes behind the arrays, if not nil
 
 	rows   int         // of the batch under way
@@ -60,8 +68,13 @@ func (b *copyBatch) add(fields [][]byte) {
 		b.addValues(fields)
 	}
 	b.rows++
-	if b.size += size; b.rows == b.limit || b.size >= copyBatchBytes {
+	limit, bytes := b.limit, copyBatchBytes
+	if b.usual == 0 {
+		limit, bytes = longTimes*limit, longTimes*bytes
+	}
+	if b.size += size; b.rows == limit || b.size >= bytes {
 		b.close()
+		b.usual--
 	}
 }
 

@@ -165,6 +165,50 @@ func TestRowsOfAnySizeAreCopiedIn(t *testing.T) {
 	}
 }
 
+// What triggers say of the rows a client hears, more of it than lies between the
+// server and the client.
+func TestNoticesOfACopyAreTold(t *testing.T) {
+	c := clinic.New(t, 1)
+	const rows = 20_000
+	pieces := slices.Repeat([][]byte{[]byte(strings.Repeat("1\tx\n", 100))}, rows/100)
+	for _, enforce := range enforcements {
+		g := open(t, c, enforce, poolOf(1))
+		database := c.Policies()
+		if enforce == Rewrite {
+			database = c.Plain()
+		}
+		pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(database)), `
+			CREATE OR REPLACE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING '%', repeat('x', 400); RETURN NULL; END$$;
+			CREATE OR REPLACE TRIGGER told BEFORE INSERT ON patients FOR EACH ROW EXECUTE FUNCTION told()`)
+		tag, notices := copiedWhole(t, g.tenant("1"), "COPY patients (id, name) FROM STDIN", pieces...)
+		require.Equal(t, "COPY 0", tag, enforce)
+		require.Equal(t, rows, notices, enforce)
+	}
+}
+
+// One batch is longer, of the first COPY that comes that far on a server connection.
+func TestOneBatchOfAServerConnectionIsLong(t *testing.T) {
+	c := clinic.New(t, 1)
+	conn := open(t, c, RLS, poolOf(1)).tenant("1")
+	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(c.Policies())), `
+		CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'a batch'; RETURN NULL; END$$;
+		CREATE TRIGGER told AFTER INSERT ON patients FOR EACH STATEMENT EXECUTE FUNCTION told()`)
+	for _, step := range []struct{ batches, told int }{
+		{usualBatches, usualBatches},
+		{usualBatches + longTimes + 2, usualBatches + 1 + 2},
+		{usualBatches + longTimes + 2, usualBatches + longTimes + 2},
+	} {
+		var rows []byte
+		for i := range step.batches * arrayRows {
+			rows = fmt.Appendf(rows, "%d\t%0100d\n", 10_000+i, i)
+		}
+		outcome, notices := copiedWhole(t, conn, "COPY patients (id, name) FROM STDIN", rows)
+		require.Equal(t, fmt.Sprint("COPY ", step.batches*arrayRows), outcome)
+		require.Equal(t, step.told, notices)
+		pgtest.Must(t, conn, "DELETE FROM patients WHERE id >= 10000")
+	}
+}
+
 // A client hears what is wrong with its rows though it sends no more of them.
 func TestFaultOfACopyIsToldBeforeItGoesOn(t *testing.T) {
 	c := clinic.New(t, 1)

@@ -158,6 +158,7 @@ func (s *session) sendRows(c *copyIn) error {
 	before, begin := len(s.outstanding), 0
 	for _, insert := range c.batch.inserts {
 		s.ensure(insert.statement)
+		s.conn.Roomy = s.conn.Roomy || insert.end-begin > longTimes/2*copyBatchBytes
 		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
 		begin = insert.end
 		s.push(request{await: awaitBind, reply: replySkip})
@@ -205,7 +206,7 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary}
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, usual: -1}
 	sql, types, key := in.InsertArrays(one.types)
 	if sql != "" && (in.KeyColumn < 0 || !s.server.cfg.Observe) {
 		if key {
@@ -213,6 +214,9 @@ func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepare
 		}
 		if b.many, err = s.insertFor(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: types}); err == nil {
 			b.limit, b.arrays = arrayRows, newCopyArrays(in)
+			if !s.conn.Roomy {
+				b.usual = usualBatches
+			}
 			return b, nil
 		}
 	}
