@@ -18,6 +18,10 @@ const (
 	// copyBatchBytes is about how much its rows hold. Longer ones go one by one.
 	copyBatchBytes = 128 << 10
 
+	// oddRows go one by one for a value that is not plain: what the server refuses is
+	// among them, and its error tells the line then.
+	oddRows = 8
+
 	// The batch behind usualBatches is longTimes as long, once for each server
 	// connection. The malloc of glibc gives memory back that is free at the end of its
 	// heap, and gets it again for the next batch, page by page, unless it has seen a
@@ -35,7 +39,10 @@ type copyBatch struct {
 	usual  int       // batches until a long one; none follows if negative
 	key    []byte    // what many takes behind the arrays, if not nil
 
-	rows   int         // of the batch under way
+	odd    int         // rows with a value that is not plain
+	first  int         // line that the batch under way begins in
+	last   int         // line of the last row taken in
+	rows   int         // of the batch
 	size   int         // bytes of their values
 	arrays []copyArray // them, one for each column that many takes; nil if they are values
 	values [][]byte    // them one after the other, of text
@@ -47,26 +54,34 @@ type copyBatch struct {
 
 // A copyInsert is one INSERT that is ready.
 type copyInsert struct {
-	statement *prepared
-	end       int // of its messages in ready
+	statement   *prepared
+	end         int // of its messages in ready
+	first, last int // lines of its rows
 }
 
-// add takes one row in.
-func (b *copyBatch) add(fields [][]byte) {
+// add takes one row in, which was on that line.
+func (b *copyBatch) add(fields [][]byte, line int) {
 	size := 0
 	for _, f := range fields {
 		size += len(f)
 	}
-	if size >= copyBatchBytes {
+	if size >= copyBatchBytes || !b.read(fields) {
 		b.close()
+		b.first, b.last = line, line
 		b.insert(b.one, fields)
 		return
 	}
-	if b.arrays != nil {
-		b.addElements(fields)
-	} else {
+	for i := range b.arrays {
+		a := &b.arrays[i]
+		a.add(fields[a.column])
+	}
+	if b.arrays == nil {
 		b.addValues(fields)
 	}
+	if b.rows == 0 {
+		b.first = line
+	}
+	b.last = line
 	b.rows++
 	limit, bytes := b.limit, copyBatchBytes
 	if b.usual == 0 {
@@ -78,20 +93,23 @@ func (b *copyBatch) add(fields [][]byte) {
 	}
 }
 
-// addElements adds a row to the arrays. One that it cannot be in is of text from
-// that row on.
-func (b *copyBatch) addElements(fields [][]byte) {
+// read reads the elements of a row that is to be added to the arrays. ok is false
+// if it cannot be in one of them. Where that is usual, such arrays are of text from
+// there on.
+func (b *copyBatch) read(fields [][]byte) (ok bool) {
 	for i := range b.arrays {
-		if a := &b.arrays[i]; !a.read(fields[a.column]) {
+		switch a := &b.arrays[i]; {
+		case a.read(fields[a.column]):
+		case b.odd < oddRows:
+			b.odd++
+			return false
+		default:
 			b.close()
 			a.form, a.element = nil, 0
 			a.begin()
 		}
 	}
-	for i := range b.arrays {
-		a := &b.arrays[i]
-		a.add(fields[a.column])
-	}
+	return true
 }
 
 func (b *copyBatch) addValues(fields [][]byte) {
@@ -158,7 +176,7 @@ func (b *copyBatch) append(p *prepared, args *bindArgs) {
 	msg = appendCString(append(msg, 0), p.serverName())
 	b.ready = finishMessage(args.appendWithKeys(msg, p.statement.Keys, p.values), at)
 	b.ready = appendExecute(b.ready, "", 0)
-	b.inserts = append(b.inserts, copyInsert{p, len(b.ready)})
+	b.inserts = append(b.inserts, copyInsert{p, len(b.ready), b.first, b.last})
 }
 
 // sent is called when what was ready is on its way.

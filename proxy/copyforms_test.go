@@ -136,11 +136,15 @@ func TestValuesWithoutFormAreCopiedIn(t *testing.T) {
 	for _, conn := range []*pgconn.PgConn{oracle, conn} {
 		pgtest.Must(t, conn, "CREATE TEMP TABLE typed (id int, d date, f float8, z timestamptz(0))")
 	}
-	for _, odd := range []int{0, 1, arrayRows - 1, arrayRows, arrayRows + 1, 2 * arrayRows} {
+	for n, odd := range []int{0, 1, arrayRows - 1, arrayRows, arrayRows + 1, 2 * arrayRows, 3, arrayRows + 2} {
+		every := 10 * arrayRows
+		if n > 5 { // more than go one by one
+			every = 97
+		}
 		var data strings.Builder
 		for i := range 2*arrayRows + 3 {
 			id, d, f, z := fmt.Sprint(i), "2026-02-03", "1.5", "2026-02-03 04:05:06.7+08"
-			switch i - odd {
+			switch (i - odd + every) % every {
 			case 0:
 				d, f = "infinity", `\N`
 			case 1:

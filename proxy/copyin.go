@@ -55,7 +55,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 	if s.conn == nil || s.skipping {
 		return s.endCopy(nil)
 	}
-	c := &copyIn{stream: copyStream{reader: newRowReader(in)}}
+	c := &copyIn{stream: newCopyStream(in)}
 	if in.Format == rewrite.CopyBinary {
 		c.row.formats = []byte{0, 1}
 	}
@@ -106,7 +106,7 @@ func (s *session) copyRows(c *copyIn) error {
 			if err != nil {
 				return err
 			}
-			refusal = newError("57014", "COPY from stdin failed: "+reason, "")
+			refusal = c.stream.broken(newError("57014", "COPY from stdin failed: "+reason, ""))
 		case 'H', 'S':
 			continue // ignored in COPY
 		case 'X':
@@ -139,7 +139,7 @@ func (c *copyIn) add(s *session) func(fields [][]byte) error {
 		if err := s.checkBind(c.batch.one, &c.row); err != nil {
 			return err
 		}
-		c.batch.add(fields)
+		c.batch.add(fields, c.stream.line())
 		return nil
 	}
 }
@@ -161,8 +161,9 @@ func (s *session) sendRows(c *copyIn) error {
 		s.conn.Roomy = s.conn.Roomy || insert.end-begin > longTimes/2*copyBatchBytes
 		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
 		begin = insert.end
-		s.push(request{await: awaitBind, reply: replySkip})
-		s.push(request{await: awaitExecute, reply: replySkip, copied: true})
+		rows := &copiedRows{c.stream.table, insert.first, insert.last}
+		s.push(request{await: awaitBind, reply: replySkip, copied: rows})
+		s.push(request{await: awaitExecute, reply: replySkip, copied: rows})
 	}
 	c.batch.sent()
 	s.send = appendBare(s.send, 'H')

@@ -21,10 +21,12 @@ type lineReader struct {
 	quote, escape byte
 	stops         *byteSet // what may end a line, or keep its end from doing so
 	ends          lineEnd
-	done          bool // the end marker has come
-	scanned       int  // bytes of an unfinished line that hold no end
-	quoted        bool // at that place
-	escaped       bool // the byte before it was an escape
+	done          bool   // the end marker has come
+	scanned       int    // bytes of an unfinished line that hold no end
+	quoted        bool   // at that place
+	escaped       bool   // the byte before it was an escape
+	number        int    // of lines so far
+	text          []byte // the last one, if it could be read
 }
 
 func newLineReader(in *rewrite.CopyIn) lineReader {
@@ -40,8 +42,15 @@ func newLineReader(in *rewrite.CopyIn) lineReader {
 // next cuts one line off, which is text. ok is false if data ends before the
 // line does; a line without end may be the last.
 func (l *lineReader) next(data []byte, end bool) (line, rest []byte, ok bool, err error) {
-	if line, rest, ok, err = l.cut(data, end); ok && err == nil {
-		err = checkText(line)
+	line, rest, ok, err = l.cut(data, end)
+	if ok || err != nil {
+		l.number++
+		l.text = nil
+	}
+	if ok && err == nil {
+		if err = checkText(line); err == nil {
+			l.text = line
+		}
 	}
 	return line, rest, ok, err
 }
@@ -61,6 +70,9 @@ func (l *lineReader) cut(data []byte, end bool) (line, rest []byte, ok bool, err
 		}
 		if l.csv {
 			l.toggle(c)
+			if l.quoted && (c == '\n' && l.ends == endNL || c == '\r' && l.ends != endNL) {
+				l.number++
+			}
 		}
 		switch {
 		case c == '\r' && !l.quoted:

@@ -17,6 +17,7 @@ import (
 type copyLoad struct {
 	in      *rewrite.CopyIn
 	stream  copyStream
+	lines   lineMap
 	one     *prepared // INSERT of one row, which says what is checked of each
 	args    bindArgs
 	suffix  []byte // of each row: the key, if it is not among the columns, and the line's end
@@ -30,7 +31,7 @@ func (s *session) loader(in *rewrite.CopyIn, one *prepared) *copyLoad {
 	if in.Load == "" || s.backend.confining || in.LoadKey != (len(keys) == 1) || len(keys) > 1 || in.LoadKey && keys[0].Value != rewrite.ValueKey {
 		return nil
 	}
-	l := &copyLoad{in: in, stream: copyStream{reader: newRowReader(in)}, one: one}
+	l := &copyLoad{in: in, stream: newCopyStream(in), one: one}
 	if in.LoadKey {
 		l.suffix = appendCopyText(append(l.suffix, '\t'), []byte(s.key()))
 	}
@@ -74,7 +75,7 @@ func (s *session) feedLoad(l *copyLoad) error {
 		case 'X':
 			return errGone
 		default:
-			l.refusal = newError("08P01", fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", typ), "")
+			l.refusal = l.stream.broken(newError("08P01", fmt.Sprintf("unexpected message type 0x%02X during COPY from stdin", typ), ""))
 		}
 		if l.refusal != nil {
 			s.logRefusal(l.refusal)
@@ -103,6 +104,7 @@ func (s *session) loadRow(fields [][]byte) error {
 	if err := s.checkBind(l.one, &l.args); err != nil {
 		return err
 	}
+	l.lines.add(l.stream.row, l.stream.line())
 	for i, field := range fields {
 		if i > 0 {
 			s.send = append(s.send, '\t')

@@ -21,13 +21,39 @@ type rowReader interface {
 	// next cuts the first row off data. rest is what follows it; ok is false
 	// if data ends before the row does. end tells that the stream has ended.
 	next(data []byte, end bool) (fields [][]byte, rest []byte, ok bool, err error)
+	// line counts the lines that have been read as PostgreSQL does, from 1; text is
+	// what is in the last one. After an error it is the one in error, and text is
+	// nil if it could not be read.
+	line() (number int, text []byte)
 }
 
 // A copyStream feeds a rowReader.
 type copyStream struct {
+	table   string
 	reader  rowReader
 	pending []byte
 	row     int // of the stream, from 1
+}
+
+func newCopyStream(in *rewrite.CopyIn) copyStream {
+	return copyStream{table: in.Table(), reader: newRowReader(in)}
+}
+
+// line is the line of the row at hand.
+func (s *copyStream) line() int {
+	number, _ := s.reader.line()
+	return number
+}
+
+// failed says which line an error is about.
+func (s *copyStream) failed(err error) error {
+	number, text := s.reader.line()
+	return &copyError{err, copyContext(s.table, number, text)}
+}
+
+// broken is an error at the end of what has come.
+func (s *copyStream) broken(err error) error {
+	return &copyError{err, copyContext(s.table, s.line()+1, nil)}
 }
 
 // feed adds data and calls row for each complete row.
@@ -40,11 +66,11 @@ func (s *copyStream) feed(data []byte, end bool, row func(fields [][]byte) error
 	for {
 		fields, rest, ok, err := s.reader.next(all, end)
 		if err != nil {
-			return err
+			return s.failed(err)
 		}
 		if !ok {
 			if len(all) > maxCopyRow {
-				return newError("54000", "row of COPY is too long", "")
+				return s.broken(newError("54000", "row of COPY is too long", ""))
 			}
 			s.pending = append(s.pending[:0], all...)
 			return nil
@@ -55,7 +81,7 @@ func (s *copyStream) feed(data []byte, end bool, row func(fields [][]byte) error
 		}
 		s.row++
 		if err := row(fields); err != nil {
-			return err
+			return s.failed(err)
 		}
 	}
 }
@@ -106,10 +132,11 @@ func checkHeader(in *rewrite.CopyIn, fields [][]byte) error {
 
 // noHeader is the error of a stream that ends before the header that it has to
 // have.
-func noHeader(in *rewrite.CopyIn, headers rewrite.CopyHeader) error {
+func noHeader(in *rewrite.CopyIn, headers rewrite.CopyHeader, lines *lineReader) error {
 	if headers != rewrite.HeaderMatch {
 		return nil
 	}
+	lines.number, lines.text = 1, []byte{}
 	return checkHeader(in, nil)
 }
 
@@ -160,7 +187,7 @@ func (t *textRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok
 	case err != nil:
 		return nil, nil, false, err
 	case !ok && (t.lines.done || end):
-		return nil, nil, t.lines.done, noHeader(t.in, t.headers)
+		return nil, nil, t.lines.done, noHeader(t.in, t.headers, &t.lines)
 	case !ok:
 		return nil, nil, false, nil
 	case t.headers == rewrite.HeaderSkip:
@@ -179,6 +206,8 @@ func (t *textRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok
 	}
 	return t.fields, rest, true, checkCount(t.in, t.fields)
 }
+
+func (t *textRows) line() (number int, text []byte) { return t.lines.number, t.lines.text }
 
 // split takes the fields of a line and their escapes apart.
 func (t *textRows) split(line []byte) error {
@@ -308,7 +337,7 @@ func (r *csvRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok 
 	case err != nil:
 		return nil, nil, false, err
 	case !ok && (r.lines.done || end):
-		return nil, nil, r.lines.done, noHeader(r.in, r.headers)
+		return nil, nil, r.lines.done, noHeader(r.in, r.headers, &r.lines)
 	case !ok:
 		return nil, nil, false, nil
 	case r.headers == rewrite.HeaderSkip:
@@ -327,6 +356,8 @@ func (r *csvRows) next(data []byte, end bool) (fields [][]byte, rest []byte, ok 
 	}
 	return r.fields, rest, true, checkCount(r.in, r.fields)
 }
+
+func (r *csvRows) line() (number int, text []byte) { return r.lines.number, r.lines.text }
 
 // split takes a record apart, as PostgreSQL does: quotes may begin and end
 // anywhere in a field.
@@ -380,6 +411,7 @@ var binarySignature = []byte("PGCOPY\n\xff\r\n\x00")
 // binaryRows reads the binary format.
 type binaryRows struct {
 	columns int
+	number  int
 	begun   bool
 	done    bool
 	fields  [][]byte
@@ -396,8 +428,13 @@ func (b *binaryRows) next(data []byte, end bool) (fields [][]byte, rest []byte, 
 	if err == nil && !ok && end && (len(data) > 1 || !b.begun) { // the end marker may be missing
 		err = badCopy("unexpected EOF in COPY data")
 	}
+	if b.begun && (err != nil || fields != nil || b.done) {
+		b.number++
+	}
 	return fields, rest, ok, err
 }
+
+func (b *binaryRows) line() (number int, text []byte) { return b.number, nil }
 
 func (b *binaryRows) cut(data []byte) (fields [][]byte, rest []byte, ok bool, err error) {
 	if !b.begun {

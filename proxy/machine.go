@@ -63,7 +63,7 @@ type request struct {
 	forgets  bool            // awaitExecute: the server forgets sequences
 	evicted  *pool.Statement // awaitClose: it made room for the one before
 	load     *copyLoad       // awaitQuery: the COPY that the rows of another go into
-	copied   bool            // awaitExecute: an INSERT of a COPY, whose rows are counted
+	copied   *copiedRows     // awaitBind, awaitExecute: of an INSERT of a COPY, whose rows are counted
 	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool            // of a lookup: the query is sent as it came if this fails
 	others   bool            // of lookups that go along: not the session's own

@@ -41,9 +41,13 @@ var (
 // XX000, and internal is true: the log gets it in full, the client nothing.
 func errorResponse(severity string, err error) (msg *pgproto3.ErrorResponse, internal bool) {
 	e, internal := Translate(err)
+	where := ""
+	if of := (*copyError)(nil); errors.As(err, &of) {
+		where = of.context
+	}
 	return &pgproto3.ErrorResponse{
 		Severity: severity, SeverityUnlocalized: severity, Code: e.Code,
-		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position), Routine: e.Routine,
+		Message: e.Message, Detail: e.Detail, Hint: e.Hint, Position: int32(e.Position), Where: where, Routine: e.Routine,
 	}, internal
 }
 

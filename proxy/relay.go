@@ -156,7 +156,7 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 	case 'E':
 		return s.errorAnswer(body)
 	case 'N':
-		return s.notice(msg), nil, nil
+		return s.notice(msg)
 	case 'S':
 		return s.parameterStatus(body)
 	case 'A':
@@ -221,7 +221,7 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 		if tag := s.channelTag(req); tag != nil && what == pass {
 			what, instead = replace, tag
 		}
-		if req.copied {
+		if req.copied != nil {
 			err = s.countInserted(body)
 		}
 	}
@@ -239,9 +239,9 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 }
 
 // notice decides on a NoticeResponse.
-func (s *session) notice(msg []byte) fate {
+func (s *session) notice(msg []byte) (fate, []byte, error) {
 	if s.idle() {
-		return drop
+		return drop, nil, nil
 	}
 	if s.head().await == awaitSync { // whose lookup it is of nobody can tell
 		s.tellComplete(guestAlone)
@@ -249,10 +249,14 @@ func (s *session) notice(msg []byte) fate {
 	if g := s.head().guest; g != nil {
 		g.hear(msg)
 	}
-	if s.head().reply == replyForward || s.head().copied {
-		return pass
+	if s.head().load != nil || s.head().copied != nil {
+		about, err := s.head().copyNotice(msg[headSize:])
+		return replace, about, err
 	}
-	return drop
+	if s.head().reply == replyForward {
+		return pass, nil, nil
+	}
+	return drop, nil, nil
 }
 
 // done takes note of a request that was answered in full.
@@ -467,8 +471,8 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 	if why := s.overdue(); why != nil && msg.Code == why.Code {
 		msg.Message, msg.Detail, changed = why.Message, why.Detail, true // the server knows only that it was asked to
 	}
-	if failed.load != nil {
-		msg.Position, msg.Where, changed = 0, "", true // of the proxy's text and lines
+	if failed.load != nil || failed.copied != nil {
+		msg.Position, msg.Where, changed = 0, failed.copyContext(msg.Where), true // the position is in the proxy's text
 	}
 	if msg.Position > 0 {
 		position := int(msg.Position)

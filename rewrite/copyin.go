@@ -117,6 +117,14 @@ func (in *CopyIn) Insert(rows int) string {
 	return sql.String()
 }
 
+// Table is the name of the table, without its schema.
+func (in *CopyIn) Table() string { return in.table }
+
+// HasColumn reports whether the stream has a column of that name.
+func (in *CopyIn) HasColumn(name string) bool {
+	return slices.ContainsFunc(in.Columns, func(c CopyColumn) bool { return c.Name == name })
+}
+
 // InsertArrays is the INSERT of any number of rows, which the server takes faster
 // than their values: its parameters are arrays, one for each column, all as long,
 // and behind them, if key is true, the tenant's key. It has no KeyColumn: that has
