@@ -33,6 +33,7 @@ var copiedTypes = []struct {
 	{"int", []string{"1", " -2 ", `\N`}, []string{"", "x", "99999999999", "1 2", "{1}"}},
 	{"bigint", []string{"9223372036854775807", `\N`}, []string{"9223372036854775808"}},
 	{"numeric(5,2)", []string{"1.005", "-999.99", "NaN", `\N`}, []string{"1000", "1,5"}},
+	{"real", []string{"1.5", "0.1", "1e-40", "NaN", `\N`}, []string{"1e40", "one"}},
 	{"text", []string{"", `a,b "c" {d} \\ \t \n`, "NULL", "null", `\N`, `\\N`, "ä€😀", " x "}, nil},
 	{"varchar(3)", []string{"abc", "ab ", "abc   ", `"\\"`, `\N`}, []string{"abcd", "äöüß"}},
 	{"char(3)", []string{"a", "abc  ", "", "NULL", `\N`}, []string{"abcd"}},

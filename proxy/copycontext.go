@@ -95,22 +95,22 @@ func (m *lineMap) line(row int) int {
 // server shows of a whole line is the proxy's, and so is a column that the client
 // has not named.
 func (l *copyLoad) context(where string) string {
-	start := strings.LastIndexByte(where, '\n') + 1 // what led to it comes first
-	rest, ok := strings.CutPrefix(where[start:], "COPY "+l.in.Table()+", line ")
+	about := "COPY " + l.in.Table() + ", line "
+	before, rest, _ := strings.Cut("\n"+where, "\n"+about) // what led to it comes first
 	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 	row, err := strconv.Atoi(rest[:digits])
 	line := l.lines.line(row)
 	if l.stream.row == 0 { // none has been sent
 		line = l.stream.line() + row
 	}
-	if !ok || err != nil || line == 0 {
+	if err != nil || line == 0 {
 		return ""
 	}
 	column := ""
 	if name, isColumn := strings.CutPrefix(rest[digits:], ", column "); isColumn && l.in.HasColumn(name[:max(0, strings.IndexByte(name, ':'))]) {
 		column = rest[digits:]
 	}
-	return where[:start] + copyContext(l.in.Table(), line, nil) + column
+	return strings.TrimPrefix(before+"\n"+copyContext(l.in.Table(), line, nil)+column, "\n")
 }
 
 // copyNotice puts a notice about rows of a COPY in terms of the client's lines.

@@ -55,6 +55,7 @@ var faultyCopies = []struct{ sql, data string }{
 	{"COPY patients (id, name) FROM STDIN", "900\tx\n99999999999\ty\n"},
 	{"COPY patients (id, name) FROM STDIN CSV HEADER", "id,name\n900,\"x\ny\"\n901,\"\n\n\"\none,y\n"},
 	{"COPY patients (id, name) FROM STDIN CSV", "900,\"x\ny\"\n901,\"\n\n\"\n901,y\n"},
+	{"COPY patients (id, name) FROM STDIN CSV", "900,\"x\ny\"\n\"one\nmore\",y\n"},
 	{"COPY patients (id, name, born) FROM STDIN", "900\tx\t2026-01-01\n901\ty\t2026-02-30\n"},
 	{"COPY patients (id, name) FROM STDIN BINARY", binaryCopy("a", "b") + "more"},
 	{"COPY patients (id, name) FROM STDIN BINARY", strings.TrimSuffix(binaryCopy("a", "b"), "\xff\xff") + "\x00\x03"},

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"time"
@@ -20,11 +21,13 @@ type binaryForm func(dst, text []byte) (form []byte, ok bool)
 // where all text is its own form.
 var binaryForms = map[uint32]binaryForm{
 	16:   boolForm,
+	17:   byteaForm,
 	20:   int8Form,
 	21:   int2Form,
 	23:   int4Form,
 	25:   nil, // text
 	114:  nil, // json
+	700:  float4Form,
 	701:  float8Form,
 	1042: nil, // char(n)
 	1043: nil, // varchar
@@ -86,20 +89,36 @@ func decimal(text []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// float8Form takes numbers in digits, with a point and an exponent or without.
-// What is too large or too small is for the server to refuse.
+// byteaForm takes the hex format without white space.
+func byteaForm(dst, text []byte) ([]byte, bool) {
+	digits, ok := bytes.CutPrefix(text, []byte(`\x`))
+	dst, err := hex.AppendDecode(dst, digits)
+	return dst, ok && err == nil
+}
+
+func float4Form(dst, text []byte) ([]byte, bool) {
+	f, ok := float(text, 32, 1e-37)
+	return binary.BigEndian.AppendUint32(dst, math.Float32bits(float32(f))), ok
+}
+
 func float8Form(dst, text []byte) ([]byte, bool) {
+	f, ok := float(text, 64, 1e-300)
+	return binary.BigEndian.AppendUint64(dst, math.Float64bits(f)), ok
+}
+
+// float reads a number in digits, with a point and an exponent or without. What
+// is too large, or near 0, is for the server to refuse.
+func float(text []byte, bits int, least float64) (f float64, ok bool) {
 	if len(text) > 40 {
-		return dst, false
+		return 0, false
 	}
 	for _, c := range text {
 		if (c < '0' || c > '9') && c != '.' && c != '-' && c != '+' && c != 'e' && c != 'E' {
-			return dst, false
+			return 0, false
 		}
 	}
-	f, err := strconv.ParseFloat(string(text), 64)
-	exact := math.Abs(f) > 1e-300 || f == 0 && !bytes.ContainsAny(text, "123456789")
-	return binary.BigEndian.AppendUint64(dst, math.Float64bits(f)), err == nil && exact
+	f, err := strconv.ParseFloat(string(text), bits)
+	return f, err == nil && (math.Abs(f) > least || f == 0 && !bytes.ContainsAny(text, "123456789"))
 }
 
 // numericForm takes numbers in digits, with a point between them or without:
