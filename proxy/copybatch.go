@@ -238,17 +238,18 @@ func (a *copyArray) read(value []byte) (ok bool) {
 }
 
 func (a *copyArray) add(value []byte) {
-	if a.form != nil && value != nil {
+	null := value == nil
+	if a.form != nil && !null {
 		value = a.value
 	}
 	switch {
-	case a.element != 0 && value == nil:
+	case a.element != 0 && null:
 		a.null = true
 		a.data = append(a.data, 0xff, 0xff, 0xff, 0xff)
 	case a.element != 0:
 		a.data = binary.BigEndian.AppendUint32(a.data, uint32(len(value)))
 		a.data = append(a.data, value...)
-	case value == nil:
+	case null:
 		a.data = append(a.data, "NULL,"...)
 	default:
 		a.data = append(a.data, '"')
