@@ -12,7 +12,7 @@ import (
 // the values of all rows.
 
 const (
-	// arrayRows and valueRows are how many rows one INSERT takes at most.
+	// arrayRows and valueRows are how many rows one INSERT takes, of short ones.
 	arrayRows = 1024
 	valueRows = 64
 	// copyBatchBytes is about how much its rows hold. Longer ones go one by one.
