@@ -96,7 +96,10 @@ func (m *lineMap) line(row int) int {
 // has not named.
 func (l *copyLoad) context(where string) string {
 	about := "COPY " + l.in.Table() + ", line "
-	before, rest, _ := strings.Cut("\n"+where, "\n"+about) // what led to it comes first
+	before, rest, found := strings.Cut("\n"+where, "\n"+about) // what led to it comes first
+	if !found && !strings.Contains(where, "COPY "+l.in.Table()) {
+		return where // of what runs behind all rows
+	}
 	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 	row, err := strconv.Atoi(rest[:digits])
 	line := l.lines.line(row)
@@ -119,12 +122,12 @@ func (r *request) copyNotice(body []byte) ([]byte, error) {
 	if err := msg.Decode(body); err != nil {
 		return nil, fmt.Errorf("%w: NoticeResponse: %w", errServerProtocol, err)
 	}
-	msg.Where = r.copyContext(msg.Where)
+	msg.Where = r.contextOfCopy(msg.Where)
 	return msg.Encode(nil)
 }
 
-// copyContext is the context of what the server says about rows of a COPY.
-func (r *request) copyContext(where string) string {
+// contextOfCopy is the context of what the server says about rows of a COPY.
+func (r *request) contextOfCopy(where string) string {
 	switch {
 	case r.load != nil:
 		return r.load.context(where)

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgproto3"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -62,21 +61,23 @@ var faultyCopies = []struct{ sql, data string }{
 	{"COPY patients (id, name) FROM STDIN BINARY", "nonsense, and some more of it"},
 }
 
+// faultOf is the error of a COPY.
+func faultOf(t *testing.T, conn *pgconn.PgConn, sql, data string) (fault *pgconn.PgError) {
+	t.Helper()
+	_, err := conn.CopyFrom(t.Context(), strings.NewReader(data), sql)
+	require.ErrorAs(t, err, &fault, "%s\n%s", sql, data)
+	return fault
+}
+
 // Errors of COPY FROM tell the line. Of rows that go in together the server finds
 // one in error, and nobody knows which: then the lines are told that they are on.
 func TestErrorsOfACopyTellTheLine(t *testing.T) {
 	c := clinic.New(t, 1)
 	oracle := pgtest.Connect(t, c.URL(c.Oracle(t, "1")))
-	fault := func(conn *pgconn.PgConn, sql, data string) *pgconn.PgError {
-		_, err := conn.CopyFrom(t.Context(), strings.NewReader(data), sql)
-		var pgErr *pgconn.PgError
-		require.ErrorAs(t, err, &pgErr, "%s\n%s", sql, data)
-		return pgErr
-	}
 	for _, enforce := range enforcements {
 		conn := open(t, c, enforce, poolOf(1)).tenant("1")
 		for _, cc := range faultyCopies {
-			want, got := fault(oracle, cc.sql, cc.data), fault(conn, cc.sql, cc.data)
+			want, got := faultOf(t, oracle, cc.sql, cc.data), faultOf(t, conn, cc.sql, cc.data)
 			what := fmt.Sprintf("%s: %s\n%.300q\n%s\n%s", enforce, cc.sql, cc.data, want.Where, got.Where)
 			require.Equal(t, want.Code, got.Code, what)
 			if want.Code == "22P04" || want.Code == "22021" { // the proxy finds it, too
@@ -99,38 +100,33 @@ func TestErrorsOfACopyTellTheLine(t *testing.T) {
 }
 
 // What triggers say has its own context before that, and shows no line of the
-// proxy's.
+// proxy's. Where rows go in by COPY, what runs behind all of them is about no line.
 func TestContextOfTriggersOfACopy(t *testing.T) {
 	c := clinic.New(t, 1)
 	for _, enforce := range enforcements {
-		conn := open(t, c, enforce, poolOf(1)).tenant("1")
-		database := c.Policies()
-		if enforce == Rewrite {
-			database = c.Plain()
-		}
-		pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(database)), `
-			CREATE OR REPLACE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'here'; RAISE 'never'; END$$;
-			CREATE OR REPLACE TRIGGER told BEFORE INSERT ON patients FOR EACH ROW EXECUTE FUNCTION told()`)
-		f := conn.Frontend()
-		f.Send(&pgproto3.Query{String: "COPY patients (id, name) FROM STDIN CSV HEADER"})
-		f.Send(&pgproto3.CopyData{Data: []byte("x,y\n900,\"x\ny\"\n")})
-		f.Send(&pgproto3.CopyDone{})
-		require.NoError(t, f.Flush())
-		var told []string
-		for done := false; !done; {
-			msg, err := f.Receive()
-			require.NoError(t, err)
-			switch msg := msg.(type) {
-			case *pgproto3.NoticeResponse:
-				told = append(told, msg.Message+": "+msg.Where)
-			case *pgproto3.ErrorResponse:
-				told = append(told, msg.Message+": "+msg.Where)
-			case *pgproto3.ReadyForQuery:
-				done = true
+		g := open(t, c, enforce, poolOf(1))
+		owner := pgtest.Connect(t, c.OwnerURL(g.database))
+		cfg, err := pgconn.ParseConfig(g.url("tenant1"))
+		require.NoError(t, err)
+		var notices []string
+		cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notices = append(notices, n.Where) }
+		conn, err := pgconn.ConnectConfig(t.Context(), cfg)
+		require.NoError(t, err)
+		const function, line = "PL/pgSQL function told() line 1 at RAISE", "\nCOPY patients, line 3"
+		for when, where := range map[string]string{"BEFORE INSERT ON patients FOR EACH ROW": function + line, "AFTER INSERT ON patients FOR EACH STATEMENT": function} {
+			if enforce != Rewrite {
+				where = function + line
 			}
+			notices = nil
+			pgtest.Must(t, owner, `
+				CREATE OR REPLACE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'here'; RAISE 'never'; END$$;
+				CREATE OR REPLACE TRIGGER told `+when+" EXECUTE FUNCTION told()")
+			fault := faultOf(t, conn, "COPY patients (id, name) FROM STDIN CSV HEADER", "x,y\n900,\"x\ny\"\n")
+			require.Equal(t, "never", fault.Message, enforce)
+			require.Equal(t, where, fault.Where, enforce)
+			require.Equal(t, []string{where}, notices, enforce)
 		}
-		const where = ": PL/pgSQL function told() line 1 at RAISE\nCOPY patients, line 3"
-		require.Equal(t, []string{"here" + where, "never" + where}, told, enforce)
+		require.NoError(t, conn.Close(t.Context()))
 	}
 }
 

@@ -472,7 +472,7 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 		msg.Message, msg.Detail, changed = why.Message, why.Detail, true // the server knows only that it was asked to
 	}
 	if failed.load != nil || failed.copied != nil {
-		msg.Position, msg.Where, changed = 0, failed.copyContext(msg.Where), true // the position is in the proxy's text
+		msg.Position, msg.Where, changed = 0, failed.contextOfCopy(msg.Where), true // the position is in the proxy's text
 	}
 	if msg.Position > 0 {
 		position := int(msg.Position)
