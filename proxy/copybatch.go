@@ -40,9 +40,8 @@ type copyBatch struct {
 	key    []byte    // what many takes behind the arrays, if not nil
 
 	odd    int         // rows with a value that is not plain
-	first  int         // line that the batch under way begins in
-	last   int         // line of the last row taken in
-	rows   int         // of the batch
+	lines  copiedRows  // of the batch under way
+	rows   int         // of it
 	size   int         // bytes of their values
 	arrays []copyArray // them, one for each column that many takes; nil if they are values
 	values [][]byte    // them one after the other, of text
@@ -54,9 +53,9 @@ type copyBatch struct {
 
 // A copyInsert is one INSERT that is ready.
 type copyInsert struct {
-	statement   *prepared
-	end         int // of its messages in ready
-	first, last int // lines of its rows
+	statement *prepared
+	end       int // of its messages in ready
+	rows      *copiedRows
 }
 
 // add takes one row in, which was on that line.
@@ -67,7 +66,7 @@ func (b *copyBatch) add(fields [][]byte, line int) {
 	}
 	if size >= copyBatchBytes || !b.read(fields) {
 		b.close()
-		b.first, b.last = line, line
+		b.lines.first, b.lines.last = line, line
 		b.insert(b.one, fields)
 		return
 	}
@@ -79,9 +78,9 @@ func (b *copyBatch) add(fields [][]byte, line int) {
 		b.addValues(fields)
 	}
 	if b.rows == 0 {
-		b.first = line
+		b.lines.first = line
 	}
-	b.last = line
+	b.lines.last = line
 	b.rows++
 	limit, bytes := b.limit, copyBatchBytes
 	if b.usual == 0 {
@@ -176,7 +175,8 @@ func (b *copyBatch) append(p *prepared, args *bindArgs) {
 	msg = appendCString(append(msg, 0), p.serverName())
 	b.ready = finishMessage(args.appendWithKeys(msg, p.statement.Keys, p.values), at)
 	b.ready = appendExecute(b.ready, "", 0)
-	b.inserts = append(b.inserts, copyInsert{p, len(b.ready), b.first, b.last})
+	lines := b.lines
+	b.inserts = append(b.inserts, copyInsert{p, len(b.ready), &lines})
 }
 
 // sent is called when what was ready is on its way.

@@ -174,11 +174,7 @@ func TestNoticesOfACopyAreTold(t *testing.T) {
 	pieces := slices.Repeat([][]byte{[]byte(strings.Repeat("1\tx\n", 100))}, rows/100)
 	for _, enforce := range enforcements {
 		g := open(t, c, enforce, poolOf(1))
-		database := c.Policies()
-		if enforce == Rewrite {
-			database = c.Plain()
-		}
-		pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(database)), `
+		pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(g.database)), `
 			CREATE OR REPLACE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE WARNING '%', repeat('x', 400); RETURN NULL; END$$;
 			CREATE OR REPLACE TRIGGER told BEFORE INSERT ON patients FOR EACH ROW EXECUTE FUNCTION told()`)
 		tag, notices := copiedWhole(t, g.tenant("1"), "COPY patients (id, name) FROM STDIN", pieces...)
@@ -190,10 +186,11 @@ func TestNoticesOfACopyAreTold(t *testing.T) {
 // One batch is longer, of the first COPY that comes that far on a server connection.
 func TestOneBatchOfAServerConnectionIsLong(t *testing.T) {
 	c := clinic.New(t, 1)
-	conn := open(t, c, RLS, poolOf(1)).tenant("1")
-	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(c.Policies())), `
+	g := open(t, c, RLS, poolOf(1))
+	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(g.database)), `
 		CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'a batch'; RETURN NULL; END$$;
 		CREATE TRIGGER told AFTER INSERT ON patients FOR EACH STATEMENT EXECUTE FUNCTION told()`)
+	conn := g.tenant("1")
 	for _, step := range []struct{ batches, told int }{
 		{usualBatches, usualBatches},
 		{usualBatches + longTimes + 2, usualBatches + 1 + 2},

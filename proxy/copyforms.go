@@ -131,12 +131,12 @@ func numericForm(dst, text []byte) ([]byte, bool) {
 	if len(text) > 100 || len(whole) == 0 || point && len(fraction) == 0 {
 		return dst, false
 	}
-	wholes := (len(whole) + group - 1) / group
+	wholes, fractions := (len(whole)+group-1)/group, (len(fraction)+group-1)/group
 	sign := 0
 	if minus {
 		sign = negative
 	}
-	for _, n := range [...]int{wholes + (len(fraction)+group-1)/group, wholes - 1, sign, len(fraction)} {
+	for _, n := range [...]int{wholes + fractions, wholes - 1, sign, len(fraction)} {
 		dst = binary.BigEndian.AppendUint16(dst, uint16(n)) //nolint:gosec // of a short text
 	}
 	value, ok := uint16(0), true
@@ -147,7 +147,7 @@ func numericForm(dst, text []byte) ([]byte, bool) {
 			dst, value = binary.BigEndian.AppendUint16(dst, value), 0
 		}
 	}
-	for i := range (len(fraction) + group - 1) / group * group {
+	for i := range fractions * group {
 		if value *= 10; i < len(fraction) {
 			value += uint16(fraction[i] - '0')
 			ok = ok && fraction[i] >= '0' && fraction[i] <= '9'

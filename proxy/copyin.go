@@ -161,9 +161,8 @@ func (s *session) sendRows(c *copyIn) error {
 		s.conn.Roomy = s.conn.Roomy || insert.end-begin > longTimes/2*copyBatchBytes
 		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
 		begin = insert.end
-		rows := &copiedRows{c.stream.table, insert.first, insert.last}
-		s.push(request{await: awaitBind, reply: replySkip, copied: rows})
-		s.push(request{await: awaitExecute, reply: replySkip, copied: rows})
+		s.push(request{await: awaitBind, reply: replySkip, copied: insert.rows})
+		s.push(request{await: awaitExecute, reply: replySkip, copied: insert.rows})
 	}
 	c.batch.sent()
 	s.send = appendBare(s.send, 'H')
@@ -207,7 +206,7 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, usual: -1}
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, usual: -1, lines: copiedRows{table: in.Table()}}
 	sql, types, key := in.InsertArrays(one.types)
 	if sql != "" && (in.KeyColumn < 0 || !s.server.cfg.Observe) {
 		if key {
