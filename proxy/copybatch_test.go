@@ -126,7 +126,7 @@ func TestColumnsOfAnyTypeAreCopiedIn(t *testing.T) {
 // The server knows the types of today, the catalog perhaps those of yesterday.
 func TestColumnsWhoseTypeHasChangedAreCopiedIn(t *testing.T) {
 	c := clinic.New(t, 1)
-	for _, enforce := range []Enforcement{RLS, Both} {
+	for _, enforce := range enforcements {
 		g := open(t, c, enforce, poolOf(1))
 		conn := g.tenant("1")
 		const sql = "COPY log_lines (level, line) FROM STDIN"

@@ -102,7 +102,7 @@ func (l *copyLoad) context(where string) string {
 	}
 	digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 	row, err := strconv.Atoi(rest[:digits])
-	line := l.lines.line(row)
+	line := l.lines.line(l.before + row)
 	if l.stream.row == 0 { // none has been sent
 		line = l.stream.line() + row
 	}

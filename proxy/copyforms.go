@@ -20,24 +20,32 @@ type binaryForm func(dst, text []byte) (form []byte, ok bool)
 // binaryForms are those of PostgreSQL's own types, by OID (pg_type.dat); nil
 // where all text is its own form.
 var binaryForms = map[uint32]binaryForm{
-	16:   boolForm,
-	17:   byteaForm,
-	20:   int8Form,
-	21:   int2Form,
-	23:   int4Form,
-	25:   nil, // text
-	114:  nil, // json
-	700:  float4Form,
-	701:  float8Form,
-	1042: nil, // char(n)
-	1043: nil, // varchar
-	1082: dateForm,
-	1114: timestampForm,
-	1184: timestamptzForm,
-	1700: numericForm,
-	2950: uuidForm,
-	3802: jsonbForm,
+	16:         boolForm,
+	17:         byteaForm,
+	20:         int8Form,
+	21:         int2Form,
+	23:         int4Form,
+	25:         nil, // text
+	oidJSON:    nil,
+	700:        float4Form,
+	701:        float8Form,
+	oidChar:    nil,
+	oidVarchar: nil,
+	1082:       dateForm,
+	1114:       timestampForm,
+	1184:       timestamptzForm,
+	oidNumeric: numericForm,
+	2950:       uuidForm,
+	oidJSONB:   jsonbForm,
 }
+
+const (
+	oidJSON    = 114
+	oidChar    = 1042 // char(n)
+	oidVarchar = 1043
+	oidNumeric = 1700
+	oidJSONB   = 3802
+)
 
 // jsonbForm is a version and the text.
 func jsonbForm(dst, text []byte) ([]byte, bool) { return append(append(dst, 1), text...), true }

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -38,7 +37,9 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		return s.refuseSimple(err)
 	}
 	if load := s.loader(in, one); load != nil {
-		return s.loadRows(load)
+		if loads, err := s.loadRows(load); loads || err != nil {
+			return err
+		}
 	}
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()
@@ -261,15 +262,15 @@ func (s *session) endCopy(refusal error) error {
 // copyTag is the command tag of a COPY that has succeeded.
 func (s *session) copyTag() []byte { return commandComplete("COPY " + strconv.Itoa(s.copied)) }
 
-// countInserted adds the rows that an INSERT's command tag tells of.
-func (s *session) countInserted(body []byte) error {
+// countCopied adds the rows that the tag of such a command tells of.
+func (s *session) countCopied(command string, body []byte) error {
 	tag, _, err := cstring(body)
 	if err != nil {
 		return fmt.Errorf("%w: CommandComplete: %w", errServerProtocol, err)
 	}
 	n, err := strconv.Atoi(tag[strings.LastIndexByte(tag, ' ')+1:])
-	if err != nil || !bytes.HasPrefix(body, []byte("INSERT ")) {
-		return fmt.Errorf("%w: command tag %q of an INSERT", errServerProtocol, tag)
+	if err != nil || !strings.HasPrefix(tag, command+" ") {
+		return fmt.Errorf("%w: command tag %q of %s", errServerProtocol, tag, command)
 	}
 	s.copied += n
 	return nil

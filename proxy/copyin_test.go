@@ -234,17 +234,20 @@ func TestPgxCopiesInBinary(t *testing.T) {
 
 func TestRowsGoInByCopyWhereNoPoliciesAre(t *testing.T) {
 	c := clinic.New(t, 1)
-	for enforce, want := range map[Enforcement]string{
-		Rewrite: "COPY public.patients (id, name, tenant_id) FROM STDIN",
-		Both:    "INSERT INTO public.patients",
+	const text, insert = "COPY public.patients (id, name, born, tenant_id) FROM STDIN", "INSERT INTO public.patients"
+	for enforce, want := range map[Enforcement][2]string{
+		Rewrite: {text + " (FORMAT binary)", text},
+		Both:    {insert, insert},
 	} {
 		g := open(t, c, enforce, poolOf(1))
 		conn := g.tenant("1")
-		_, err := conn.CopyFrom(t.Context(), strings.NewReader("700\tx\\\\\\ty\r\n"), "COPY patients (id, name) FROM STDIN")
-		require.NoError(t, err)
-		last := lastQuery(t, c, g)
-		require.True(t, strings.HasPrefix(last, want), last)
-		require.Equal(t, [][]string{{"x\\\ty"}}, pgtest.Must(t, conn, "SELECT name FROM patients WHERE id = 700"))
+		for i, born := range []string{"2000-02-03", "infinity"} {
+			_, err := conn.CopyFrom(t.Context(), strings.NewReader("700\tx\\\\\\ty\t"+born+"\r\n"), "COPY patients (id, name, born) FROM STDIN")
+			require.NoError(t, err)
+			last := lastQuery(t, c, g)
+			require.True(t, last == want[i] || want[i] == insert && strings.HasPrefix(last, insert), last)
+			require.Equal(t, [][]string{{"x\\\ty", born}}, pgtest.Must(t, conn, "DELETE FROM patients WHERE id = 700 RETURNING name, born"))
+		}
 	}
 }
 

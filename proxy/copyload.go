@@ -11,7 +11,9 @@ import (
 
 // Where no policies are in the way, the rows of COPY FROM STDIN go into a COPY
 // of the proxy's, with the tenant's key behind each. They are read as for
-// INSERTs and written anew, so that a row is one row whatever it holds.
+// INSERTs and written anew, so that a row is one row whatever it holds. In binary
+// format they cost the server less; from a value on that has no form in it, a
+// second COPY takes the rest as text.
 
 // A copyLoad is such a COPY under way.
 type copyLoad struct {
@@ -20,43 +22,156 @@ type copyLoad struct {
 	lines   lineMap
 	one     *prepared // INSERT of one row, which says what is checked of each
 	args    bindArgs
-	suffix  []byte // of each row: the key, if it is not among the columns, and the line's end
-	refusal error  // why the proxy has the server fail it
+	key     []byte                      // of each row, if it is not among the columns
+	columns []pgproto3.FieldDescription // of the table, as the server has them
+	forms   []binaryForm                // of the stream's columns, in binary format
+	binary  bool                        // the format now
+	suffix  []byte                      // of each row: the key, and a line's end
+	message int                         // where the message under way has its length
+	begun   bool                        // the client has been asked for its data
+	ended   bool                        // it has sent all
+	divided int                         // rows of the first COPY, if there is a second
+	before  int                         // rows of a COPY that has ended
+	refusal error                       // why the proxy has the server fail it
 }
 
 // loader returns what a COPY's rows are written with, or nil if they have to go
 // by INSERTs.
 func (s *session) loader(in *rewrite.CopyIn, one *prepared) *copyLoad {
 	keys := one.statement.Keys
-	if in.Load == "" || s.backend.confining || in.LoadKey != (len(keys) == 1) || len(keys) > 1 || in.LoadKey && keys[0].Value != rewrite.ValueKey {
+	if in.Load == nil || s.backend.confining || in.Load.Key != (len(keys) == 1) || len(keys) > 1 || in.Load.Key && keys[0].Value != rewrite.ValueKey {
 		return nil
 	}
 	l := &copyLoad{in: in, stream: newCopyStream(in), one: one}
-	if in.LoadKey {
-		l.suffix = appendCopyText(append(l.suffix, '\t'), []byte(s.key()))
+	if in.Format == rewrite.CopyBinary {
+		l.args.formats = []byte{0, 1}
 	}
-	l.suffix = append(l.suffix, '\n')
+	if in.Load.Key {
+		l.key = []byte(s.key())
+	}
 	return l
 }
 
-// loadRows runs the COPY of which l has been made.
-func (s *session) loadRows(l *copyLoad) error {
+// loadRows runs the COPY of which l has been made. It does not, and loads is false,
+// if the rows have to go by INSERTs.
+func (s *session) loadRows(l *copyLoad) (loads bool, err error) {
 	s.load, s.takesCopy = l, true
 	defer func() { s.load, s.takesCopy, s.send = nil, false, nil }()
 	s.forgetSequences(true)
+	s.copied = 0
 	s.conn.Unnamed = nil
-	s.send = appendQuery(s.send, l.in.Load)
-	s.push(request{await: awaitQuery, load: l})
-	if err := s.exchange(); err != nil {
-		return err
+	s.send = appendParse(s.send, "", l.in.Load.Select(), nil)
+	s.push(request{await: awaitParse, reply: replySkip, load: l})
+	s.send = appendTarget(s.send, 'D', 'S', "")
+	s.push(request{await: awaitDescribe, reply: replySkip, load: l})
+	if err := s.flushGroup(); err != nil {
+		return true, err
 	}
-	return s.settled()
+	if !s.skipping {
+		if !l.choose() {
+			return false, nil
+		}
+		s.sendLoad(l)
+		if err := s.exchange(); err != nil {
+			return true, err
+		}
+	}
+	if s.send = s.send[:0]; s.skipping {
+		return true, s.endCopy(nil)
+	}
+	return true, s.settled()
+}
+
+// describe takes the columns in.
+func (l *copyLoad) describe(body []byte) error {
+	var description pgproto3.RowDescription
+	if err := description.Decode(body); err != nil {
+		return fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
+	}
+	due := len(l.in.Columns)
+	if l.key != nil {
+		due++
+	}
+	if l.columns = description.Fields; len(l.columns) != due {
+		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(l.columns), due)
+	}
+	return nil
+}
+
+// choose decides on the format that the COPY begins with. ok is false if the rows
+// cannot be in any.
+func (l *copyLoad) choose() (ok bool) {
+	given := l.in.Format == rewrite.CopyBinary
+	if (given || l.in.Load.Divisible) && l.setBinary(given) {
+		return true
+	}
+	l.setText()
+	return !given
+}
+
+// setBinary has the rows written in binary format. Those given in it are in their
+// forms. ok is false if not all columns have forms.
+func (l *copyLoad) setBinary(given bool) (ok bool) {
+	l.binary, l.suffix = true, nil
+	l.forms = make([]binaryForm, len(l.in.Columns))
+	for i := range l.forms {
+		if given {
+			break
+		}
+		column := &l.columns[i]
+		if l.forms[i], ok = tupleForm(column); !ok || column.DataTypeOID != l.in.Columns[i].Type { // of a domain the server describes the type below it
+			return false
+		}
+	}
+	if l.key == nil {
+		return true
+	}
+	form, ok := tupleForm(&l.columns[len(l.forms)])
+	if ok {
+		l.suffix, ok = appendTupleField(nil, l.key, form)
+	}
+	return ok
+}
+
+// setText has the rows written as text from there on.
+func (l *copyLoad) setText() {
+	l.binary, l.suffix = false, nil
+	if l.key != nil {
+		l.suffix = appendCopyText([]byte{'\t'}, l.key)
+	}
+	l.suffix = append(l.suffix, '\n')
+}
+
+// sendLoad sends the COPY.
+func (s *session) sendLoad(l *copyLoad) {
+	format := rewrite.CopyText
+	if l.binary {
+		format = rewrite.CopyBinary
+	}
+	s.send = appendParse(s.send, "", l.in.Load.Copy(format), nil)
+	s.push(request{await: awaitParse, reply: replySkip, load: l})
+	s.send = appendBindText(s.send, "")
+	s.push(request{await: awaitBind, reply: replySkip, load: l})
+	s.send = appendExecute(s.send, "", 0)
+	s.push(request{await: awaitExecute, reply: replySkip, load: l})
+	if l.binary {
+		s.send = appendMessage(s.send, 'd', tuplesHead)
+	}
+}
+
+// asked returns what the client is told when the server asks for data.
+func (l *copyLoad) asked() (what fate, instead []byte) {
+	if l.begun {
+		return drop, nil
+	}
+	l.begun = true
+	return replace, appendCopyInResponse(nil, l.in)
 }
 
 // feedLoad takes the client's rows in and passes them on, until they end or the
 // server has something to say.
 func (s *session) feedLoad(l *copyLoad) error {
-	s.send, _ = beginMessage(s.send[:0], 'd')
+	s.send, l.message = beginMessage(s.send[:0], 'd')
 	for {
 		typ, body, err := s.nextOfCopy()
 		if err != nil || typ == 0 {
@@ -68,6 +183,9 @@ func (s *session) feedLoad(l *copyLoad) error {
 			l.refusal = l.stream.feed(body, false, s.loadRow)
 		case 'c':
 			l.refusal = l.stream.feed(nil, true, s.loadRow)
+			if l.binary {
+				s.send = append(s.send, tuplesEnd...)
+			}
 			end = appendBare(nil, 'c')
 		case 'f':
 			end = appendMessage(nil, typ, body)
@@ -84,16 +202,21 @@ func (s *session) feedLoad(l *copyLoad) error {
 		if end == nil && (len(s.send) == headSize || s.in.buffered() && len(s.send) < copyChunk) {
 			continue
 		}
-		pending := append(finishMessage(s.send, 1), end...)
+		s.send = finishMessage(s.send, l.message)
+		if l.ended = end != nil; l.ended {
+			s.copyingIn = false
+			s.send = appendBare(append(s.send, end...), 'S')
+			s.push(request{await: awaitSync, tag: true})
+		}
+		pending := s.send
 		s.send = s.send[:0]
-		s.copyingIn = end == nil
 		if err := s.feed(pending); err != nil || !s.copyingIn {
 			return err
 		}
 		if !s.conn.Quiet() {
 			return s.conn.Fill()
 		}
-		s.send, _ = beginMessage(s.send, 'd')
+		s.send, l.message = beginMessage(s.send, 'd')
 	}
 }
 
@@ -105,6 +228,14 @@ func (s *session) loadRow(fields [][]byte) error {
 		return err
 	}
 	l.lines.add(l.stream.row, l.stream.line())
+	if l.binary {
+		begin := len(s.send)
+		var ok bool
+		if s.send, ok = appendTuple(s.send, fields, l.forms, l.suffix); ok {
+			return nil
+		}
+		s.divide(l, begin)
+	}
 	for i, field := range fields {
 		if i > 0 {
 			s.send = append(s.send, '\t')
@@ -117,6 +248,17 @@ func (s *session) loadRow(fields [][]byte) error {
 	}
 	s.send = append(s.send, l.suffix...)
 	return nil
+}
+
+// divide ends the COPY in binary format, before the row that begins there, and has
+// another take that and the rest as text.
+func (s *session) divide(l *copyLoad, row int) {
+	s.send = finishMessage(append(s.send[:row], tuplesEnd...), l.message)
+	s.send = appendBare(s.send, 'c')
+	l.setText()
+	l.divided = l.stream.row - 1
+	s.sendLoad(l)
+	s.send, l.message = beginMessage(s.send, 'd')
 }
 
 // copySpecial is what is written with a backslash.

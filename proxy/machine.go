@@ -62,7 +62,7 @@ type request struct {
 	cut      bool            // awaitQuery, awaitSync: more of the client's message follows if it succeeds
 	forgets  bool            // awaitExecute: the server forgets sequences
 	evicted  *pool.Statement // awaitClose: it made room for the one before
-	load     *copyLoad       // awaitQuery: the COPY that the rows of another go into
+	load     *copyLoad       // the COPY that the rows of another go into
 	copied   *copiedRows     // awaitBind, awaitExecute: of an INSERT of a COPY, whose rows are counted
 	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool            // of a lookup: the query is sent as it came if this fails
@@ -244,6 +244,7 @@ func (m *machine) failed() (failed request, lost []request, err error) {
 		if m.outstanding[i].await == awaitSync {
 			lost, m.outstanding = m.outstanding[:i], m.outstanding[i:]
 			m.erred = m.erred || m.outstanding[0].cut
+			m.outstanding[0].tag = false
 			return failed, lost, nil
 		}
 	}

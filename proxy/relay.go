@@ -188,7 +188,8 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 		}
 	case 'G':
 		if req.load != nil {
-			what, instead = replace, appendCopyInResponse(nil, req.load.in)
+			what, instead = req.load.asked()
+			s.copyingIn = !req.load.ended
 		} else {
 			s.beginFeed()
 		}
@@ -197,6 +198,9 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 			what, instead = replace, req.fake
 		}
 	case 'T', 'n':
+		if req.load != nil {
+			err = req.load.describe(body)
+		}
 		if req.columns != nil {
 			req.columns.noteColumns(typ, body, s.backend.definitionsVersion())
 		}
@@ -222,7 +226,11 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 			what, instead = replace, tag
 		}
 		if req.copied != nil {
-			err = s.countInserted(body)
+			err = s.countCopied("INSERT", body)
+		}
+		if req.load != nil {
+			req.load.before = req.load.divided
+			err = s.countCopied("COPY", body)
 		}
 	}
 	if err != nil {

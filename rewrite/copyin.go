@@ -42,12 +42,9 @@ type CopyIn struct {
 	schema, table            string
 	key                      *CopyColumn // the tenant column, if it is not among them and the proxy writes it
 
-	// Load is COPY FROM STDIN of the same rows, in text format, for a table
-	// without policies; "" where there is none. With LoadKey the tenant column
-	// comes behind the columns. It is not confined: what Insert says of a row has
-	// to hold.
-	Load    string
-	LoadKey bool
+	// Load is a COPY that the rows can go into as they are, for a table without
+	// policies; nil where there is none.
+	Load *CopyLoad
 }
 
 // A CopyColumn is one column of a COPY stream.
@@ -64,21 +61,49 @@ func (in *CopyIn) ForceNull(i int) bool { return i < len(in.Columns) && in.Colum
 // ForceNotNull reports whether column i is never NULL.
 func (in *CopyIn) ForceNotNull(i int) bool { return i < len(in.Columns) && in.Columns[i].forceNot }
 
+// A CopyLoad is COPY FROM STDIN of a table by the proxy. It is not confined: what
+// Insert says of a row has to hold.
+type CopyLoad struct {
+	// Key tells that the tenant's key is a column besides those of the stream, the
+	// last one.
+	Key bool
+
+	// Divisible tells that nothing would see it if there were two for the rows.
+	Divisible bool
+
+	table   string
+	columns string
+}
+
 // setLoad makes Load, if it can be.
 func (in *CopyIn) setLoad(rel *catalog.Relation) {
-	if rel.Kind != 'r' && rel.Kind != 'p' || rel.RowSecurity || in.Format == CopyBinary || len(in.Columns) == 0 {
+	if rel.Kind != 'r' && rel.Kind != 'p' || rel.RowSecurity || len(in.Columns) == 0 {
 		return
 	}
 	var columns []string
+	key := rel.Class == catalog.Tenanted
 	for _, c := range in.Columns {
 		columns = append(columns, quoteIdent(c.Name))
-		in.LoadKey = in.LoadKey || c.Name == rel.TenantColumn
+		key = key && c.Name != rel.TenantColumn
 	}
-	if in.LoadKey = rel.Class == catalog.Tenanted && !in.LoadKey; in.LoadKey {
+	if key {
 		columns = append(columns, quoteIdent(rel.TenantColumn))
 	}
-	in.Load = "COPY " + quoteName(in.schema, in.table) + " (" + strings.Join(columns, ", ") + ") FROM STDIN"
+	in.Load = &CopyLoad{Key: key, Divisible: rel.Divisible, table: quoteName(in.schema, in.table), columns: strings.Join(columns, ", ")}
 }
+
+// Copy is the statement, for rows in text or binary format.
+func (l *CopyLoad) Copy(format CopyFormat) string {
+	sql := "COPY " + l.table + " (" + l.columns + ") FROM STDIN"
+	if format == CopyBinary {
+		sql += " (FORMAT binary)"
+	}
+	return sql
+}
+
+// Select has the same columns: its description tells their types, and from then on
+// nobody changes them up to the end of the transaction.
+func (l *CopyLoad) Select() string { return "SELECT " + l.columns + " FROM " + l.table }
 
 // setKey has the rows get the key from the proxy, where the tenant column's
 // default is the same: the server would compute it for each row.

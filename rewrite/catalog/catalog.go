@@ -89,6 +89,7 @@ type Relation struct {
 	ForceRLS     bool     // FORCE ROW LEVEL SECURITY
 	View         *View    // of a Derived relation
 	Drawable     bool     // a sequence of which tenants may take numbers
+	Divisible    bool     // a table whose rows may go in by two statements for one: no trigger would see it, and no foreign key is to itself
 
 	// Unique are the columns of each unique index that holds all rows: of a
 	// table without partitions or children.

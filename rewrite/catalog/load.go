@@ -248,7 +248,7 @@ func (r *reader) readRelation(content string) error {
 	var names, typeSchemas, typeNames, flags []string
 	var types, arrays []uint32
 	if err := tuple(content, &rel.OID, &rel.Schema, &rel.Name, &kind, &rel.RowSecurity, &rel.ForceRLS,
-		&rel.owned, &system, &rel.parents, &names, &types, &arrays, &typeSchemas, &typeNames, &flags); err != nil {
+		&rel.owned, &system, &rel.parents, &names, &types, &arrays, &typeSchemas, &typeNames, &flags, &rel.Divisible); err != nil {
 		return err
 	}
 	rel.Kind = letter(kind)

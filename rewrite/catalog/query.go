@@ -115,7 +115,10 @@ UNION ALL
 SELECT 2, c.oid::pg_catalog.int8, pg_catalog.json_build_array(
 		c.oid::pg_catalog.int8, s.nspname, c.relname, c.relkind, c.relrowsecurity, c.relforcerowsecurity,
 		c.relowner OPERATOR(pg_catalog.=) r.oid OR NOT r.rolsuper AND pg_catalog.pg_has_role(c.relowner, 'USAGE'::pg_catalog.text),
-		s.system, p.list, a.names, a.types, a.arrays, a.typeschemas, a.typenames, a.flags)::pg_catalog.text
+		s.system, p.list, a.names, a.types, a.arrays, a.typeschemas, a.typenames, a.flags,
+		c.relkind OPERATOR(pg_catalog.=) 'r' AND NOT c.relispartition AND NOT EXISTS (
+		SELECT FROM pg_catalog.pg_trigger AS t
+		WHERE t.tgrelid OPERATOR(pg_catalog.=) c.oid AND (NOT t.tgisinternal OR t.tgconstrrelid OPERATOR(pg_catalog.=) c.oid)))::pg_catalog.text
 	FROM pg_catalog.pg_class AS c
 	JOIN schemas AS s ON s.oid OPERATOR(pg_catalog.=) c.relnamespace
 	JOIN pg_catalog.pg_roles AS r ON r.rolname OPERATOR(pg_catalog.=) current_user
