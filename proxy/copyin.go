@@ -37,9 +37,7 @@ func (s *session) copyFrom(ctx context.Context, in *rewrite.CopyIn) error {
 		return s.refuseSimple(err)
 	}
 	if load := s.loader(in, one); load != nil {
-		if loads, err := s.loadRows(load); loads || err != nil {
-			return err
-		}
+		return s.loadRows(load)
 	}
 	if !s.confined && s.status != 'E' && s.backend.confining {
 		s.confineTransaction()

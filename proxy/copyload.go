@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -22,17 +23,18 @@ type copyLoad struct {
 	lines   lineMap
 	one     *prepared // INSERT of one row, which says what is checked of each
 	args    bindArgs
-	key     []byte                      // of each row, if it is not among the columns
-	columns []pgproto3.FieldDescription // of the table, as the server has them
-	forms   []binaryForm                // of the stream's columns, in binary format
-	binary  bool                        // the format now
-	suffix  []byte                      // of each row: the key, and a line's end
-	message int                         // where the message under way has its length
-	begun   bool                        // the client has been asked for its data
-	ended   bool                        // it has sent all
-	divided int                         // rows of the first COPY, if there is a second
-	before  int                         // rows of a COPY that has ended
-	refusal error                       // why the proxy has the server fail it
+	key     []byte       // of each row, if it is not among the columns
+	given   bool         // the client's rows are in binary format
+	binary  bool         // the format of the COPY under way
+	forms   []binaryForm // in it, of the stream's columns
+	known   bool         // the columns are of the types that the catalog has
+	suffix  []byte       // of each row: the key, and a line's end
+	message int          // where the message under way has its length
+	begun   bool         // the client has been asked for its data
+	ended   bool         // it has sent all
+	divided int          // rows of the first COPY, if there is a second
+	before  int          // rows of a COPY that has ended
+	refusal error        // why the proxy has the server fail it
 }
 
 // loader returns what a COPY's rows are written with, or nil if they have to go
@@ -42,95 +44,88 @@ func (s *session) loader(in *rewrite.CopyIn, one *prepared) *copyLoad {
 	if in.Load == nil || s.backend.confining || in.Load.Key != (len(keys) == 1) || len(keys) > 1 || in.Load.Key && keys[0].Value != rewrite.ValueKey {
 		return nil
 	}
-	l := &copyLoad{in: in, stream: newCopyStream(in), one: one}
-	if in.Format == rewrite.CopyBinary {
+	l := &copyLoad{in: in, stream: newCopyStream(in), one: one, given: in.Format == rewrite.CopyBinary}
+	if l.given {
 		l.args.formats = []byte{0, 1}
 	}
 	if in.Load.Key {
 		l.key = []byte(s.key())
 	}
-	return l
+	switch l.binary = l.allForms(); {
+	case l.binary:
+		return l
+	case l.given:
+		return nil
+	default:
+		l.setText()
+		return l
+	}
 }
 
-// loadRows runs the COPY of which l has been made. It does not, and loads is false,
-// if the rows have to go by INSERTs.
-func (s *session) loadRows(l *copyLoad) (loads bool, err error) {
+// allForms reports whether the rows can be in binary format, as far as the catalog
+// knows, and makes the key's form.
+func (l *copyLoad) allForms() (ok bool) {
+	types := l.in.Load.Types
+	if l.key != nil {
+		last := len(types) - 1
+		form, ok := tupleForm(types[last], -1)
+		if ok {
+			l.suffix, ok = appendTupleField(nil, l.key, form)
+		}
+		if !ok {
+			return false
+		}
+		types = types[:last]
+	}
+	return l.given || l.in.Load.Divisible && !slices.ContainsFunc(types, func(oid uint32) bool {
+		_, ok := tupleForm(oid, -1)
+		return !ok
+	})
+}
+
+// loadRows runs the COPY of which l has been made.
+func (s *session) loadRows(l *copyLoad) error {
 	s.load, s.takesCopy = l, true
 	defer func() { s.load, s.takesCopy, s.send = nil, false, nil }()
 	s.forgetSequences(true)
 	s.copied = 0
 	s.conn.Unnamed = nil
-	s.send = appendParse(s.send, "", l.in.Load.Select(), nil)
-	s.push(request{await: awaitParse, reply: replySkip, load: l})
-	s.send = appendTarget(s.send, 'D', 'S', "")
-	s.push(request{await: awaitDescribe, reply: replySkip, load: l})
-	if err := s.flushGroup(); err != nil {
-		return true, err
+	if l.binary {
+		s.send = appendParse(s.send, "", l.in.Load.Select(), nil)
+		s.push(request{await: awaitParse, reply: replySkip, load: l})
+		s.send = appendTarget(s.send, 'D', 'S', "")
+		s.push(request{await: awaitDescribe, reply: replySkip, load: l})
 	}
-	if !s.skipping {
-		if !l.choose() {
-			return false, nil
-		}
-		s.sendLoad(l)
-		if err := s.exchange(); err != nil {
-			return true, err
-		}
+	s.sendLoad(l)
+	if err := s.exchange(); err != nil {
+		return err
 	}
 	if s.send = s.send[:0]; s.skipping {
-		return true, s.endCopy(nil)
+		return s.endCopy(nil)
 	}
-	return true, s.settled()
+	return s.settled()
 }
 
-// describe takes the columns in.
+// describe takes the types in that the columns have, from then on to the end of the
+// transaction. Of a domain it is the type below.
 func (l *copyLoad) describe(body []byte) error {
 	var description pgproto3.RowDescription
 	if err := description.Decode(body); err != nil {
 		return fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
 	}
-	due := len(l.in.Columns)
-	if l.key != nil {
-		due++
+	types := l.in.Load.Types
+	if len(description.Fields) != len(types) {
+		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(description.Fields), len(types))
 	}
-	if l.columns = description.Fields; len(l.columns) != due {
-		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(l.columns), due)
+	l.known, l.forms = true, make([]binaryForm, len(l.in.Columns))
+	for i, f := range description.Fields {
+		isKey := i == len(l.forms)
+		if !isKey && !l.given {
+			l.forms[i], _ = tupleForm(f.DataTypeOID, f.TypeModifier)
+		}
+		l.known = l.known && (f.DataTypeOID == types[i] || l.given && !isKey)
 	}
 	return nil
-}
-
-// choose decides on the format that the COPY begins with. ok is false if the rows
-// cannot be in any.
-func (l *copyLoad) choose() (ok bool) {
-	given := l.in.Format == rewrite.CopyBinary
-	if (given || l.in.Load.Divisible) && l.setBinary(given) {
-		return true
-	}
-	l.setText()
-	return !given
-}
-
-// setBinary has the rows written in binary format. Those given in it are in their
-// forms. ok is false if not all columns have forms.
-func (l *copyLoad) setBinary(given bool) (ok bool) {
-	l.binary, l.suffix = true, nil
-	l.forms = make([]binaryForm, len(l.in.Columns))
-	for i := range l.forms {
-		if given {
-			break
-		}
-		column := &l.columns[i]
-		if l.forms[i], ok = tupleForm(column); !ok || column.DataTypeOID != l.in.Columns[i].Type { // of a domain the server describes the type below it
-			return false
-		}
-	}
-	if l.key == nil {
-		return true
-	}
-	form, ok := tupleForm(&l.columns[len(l.forms)])
-	if ok {
-		l.suffix, ok = appendTupleField(nil, l.key, form)
-	}
-	return ok
 }
 
 // setText has the rows written as text from there on.
@@ -229,10 +224,15 @@ func (s *session) loadRow(fields [][]byte) error {
 	}
 	l.lines.add(l.stream.row, l.stream.line())
 	if l.binary {
-		begin := len(s.send)
-		var ok bool
-		if s.send, ok = appendTuple(s.send, fields, l.forms, l.suffix); ok {
+		begin, ok := len(s.send), l.known
+		if ok {
+			s.send, ok = appendTuple(s.send, fields, l.forms, l.suffix)
+		}
+		switch {
+		case ok:
 			return nil
+		case l.given:
+			return errPlanChanged
 		}
 		s.divide(l, begin)
 	}

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"unicode/utf8"
-
-	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // Rows in COPY's binary format
@@ -52,12 +50,13 @@ func appendTupleField(dst, field []byte, form binaryForm) (tuple []byte, ok bool
 // typmodHead is what type modifiers of lengths and precisions have on top (VARHDRSZ).
 const typmodHead = 4
 
-// tupleForm is the form of a column's values. What has one the server takes: in
-// binary format its errors show no value. ok is false if the type has none.
-func tupleForm(column *pgproto3.FieldDescription) (form binaryForm, ok bool) {
-	form, ok = binaryForms[column.DataTypeOID]
-	limit := int(column.TypeModifier) - typmodHead
-	switch column.DataTypeOID {
+// tupleForm is the form of values of a type with a type modifier, which is -1 if
+// there is none. What has one the server takes: in binary format its errors show no
+// value. ok is false if the type has none.
+func tupleForm(oid uint32, modifier int32) (form binaryForm, ok bool) {
+	form, ok = binaryForms[oid]
+	limit := int(modifier) - typmodHead
+	switch oid {
 	case oidJSON, oidJSONB: // only the server knows whether it is
 		return nil, false
 	case oidChar, oidVarchar:

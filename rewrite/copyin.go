@@ -71,6 +71,9 @@ type CopyLoad struct {
 	// Divisible tells that nothing would see it if there were two for the rows.
 	Divisible bool
 
+	// Types are those of the columns, as the catalog has them.
+	Types []uint32
+
 	table   string
 	columns string
 }
@@ -80,16 +83,19 @@ func (in *CopyIn) setLoad(rel *catalog.Relation) {
 	if rel.Kind != 'r' && rel.Kind != 'p' || rel.RowSecurity || len(in.Columns) == 0 {
 		return
 	}
-	var columns []string
-	key := rel.Class == catalog.Tenanted
+	l := &CopyLoad{Key: rel.Class == catalog.Tenanted, Divisible: rel.Divisible, table: quoteName(in.schema, in.table)}
+	var names []string
 	for _, c := range in.Columns {
-		columns = append(columns, quoteIdent(c.Name))
-		key = key && c.Name != rel.TenantColumn
+		names = append(names, quoteIdent(c.Name))
+		l.Types = append(l.Types, c.Type)
+		l.Key = l.Key && c.Name != rel.TenantColumn
 	}
-	if key {
-		columns = append(columns, quoteIdent(rel.TenantColumn))
+	if l.Key {
+		names = append(names, quoteIdent(rel.TenantColumn))
+		l.Types = append(l.Types, rel.Columns[columnIndex(rel, rel.TenantColumn)].Type.OID)
 	}
-	in.Load = &CopyLoad{Key: key, Divisible: rel.Divisible, table: quoteName(in.schema, in.table), columns: strings.Join(columns, ", ")}
+	l.columns = strings.Join(names, ", ")
+	in.Load = l
 }
 
 // Copy is the statement, for rows in text or binary format.
