@@ -119,8 +119,8 @@ func (l *copyLoad) describe(body []byte) error {
 	}
 	l.known, l.forms = true, make([]binaryForm, len(l.in.Columns))
 	for i, f := range description.Fields {
-		isKey := i == len(l.forms)
-		if !isKey && !l.given {
+		isKey := i == len(l.forms) || i == l.in.KeyColumn
+		if i < len(l.forms) && !l.given {
 			l.forms[i], _ = tupleForm(f.DataTypeOID, f.TypeModifier)
 		}
 		l.known = l.known && (f.DataTypeOID == types[i] || l.given && !isKey)
