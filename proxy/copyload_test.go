@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tenantgate/internal/pgtest"
@@ -171,4 +173,53 @@ func TestCopyIsOneStatement(t *testing.T) {
 	for _, table := range []string{"tree", "parts", "part"} {
 		sameLoad(t, oracle, conn, "COPY "+table+" (id, parent, d) FROM STDIN", "1\t3\t2026-02-03\n2\t\\N\tinfinity\n3\t2\t2026-02-03\n", "SELECT id, d FROM "+table+" ORDER BY id")
 	}
+}
+
+// The types of columns are looked at without reading any row.
+func TestCopyNeedsInsertAlone(t *testing.T) {
+	c := clinic.New(t, 1)
+	g := open(t, c, Rewrite, poolOf(1))
+	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(g.database)), "REVOKE ALL ON log_lines FROM "+clinic.Role+"; GRANT INSERT ON log_lines TO "+clinic.Role)
+	outcome, _ := copiedWhole(t, g.tenant("1"), "COPY log_lines (level, line) FROM STDIN", []byte("info\tx\n"))
+	require.Equal(t, "COPY 1", outcome)
+	require.Equal(t, "COPY public.log_lines (level, line, tenant_id) FROM STDIN (FORMAT binary)", lastQuery(t, c, g))
+}
+
+// A transaction that holds the lock of a look at the types gets the COPY's, whoever
+// waits for the table meanwhile.
+func TestCopyDoesNotWaitForThoseBehindIt(t *testing.T) {
+	c := clinic.New(t, 1)
+	g := open(t, c, Rewrite, poolOf(2))
+	owner := pgtest.Connect(t, c.OwnerURL(g.database))
+	stop, changed := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for turn := 0; ; turn++ {
+			select {
+			case <-stop:
+				changed <- nil
+				return
+			default:
+			}
+			typ := []string{"text", "varchar(200)", "varchar(100)"}[turn%3]
+			if _, err := owner.Exec(t.Context(), "ALTER TABLE log_lines ALTER line TYPE "+typ).ReadAll(); err != nil {
+				changed <- err
+				return
+			}
+		}
+	}()
+	var copies sync.WaitGroup
+	for range 2 {
+		conn := g.tenant("1")
+		copies.Go(func() {
+			for range 150 {
+				tag, err := conn.CopyFrom(t.Context(), strings.NewReader("bulk\tx\nbulk\ty\n"), "COPY log_lines (level, line) FROM STDIN")
+				assert.NoError(t, err)
+				assert.Equal(t, "COPY 2", tag.String())
+			}
+		})
+	}
+	copies.Wait()
+	close(stop)
+	require.NoError(t, <-changed)
+	require.Equal(t, [][]string{{"600"}}, pgtest.Must(t, owner, "SELECT count(*) FROM log_lines WHERE level = 'bulk'"))
 }
