@@ -25,7 +25,7 @@ type Conn struct {
 	User       uint64            // the number of whoever has had it last
 	Drew       bool              // it may hold numbers of sequences, of that user's
 	Unnamed    *Statement        // what the server's unnamed statement holds; nil if unknown
-	Roomy      bool              // the server has been sent a message of some hundred KB
+	Roomy      bool              // the server's process keeps memory for large statements
 	Buffer     []byte            // bytes read from Net; Buffer[Start:End] are not consumed yet
 	Start, End int
 

@@ -21,13 +21,6 @@ const (
 	// oddRows go one by one for a value that is not plain: what the server refuses is
 	// among them, and its error tells the line then.
 	oddRows = 8
-
-	// The batch behind usualBatches is longTimes as long, once for each server
-	// connection. The malloc of glibc gives memory back that is free at the end of its
-	// heap, and gets it again for the next batch, page by page, unless it has seen a
-	// larger piece come and go (M_MMAP_THRESHOLD in mallopt(3)).
-	usualBatches = 4
-	longTimes    = 4
 )
 
 // A copyBatch gathers rows. What is ready to be sent are whole INSERTs.
@@ -36,7 +29,6 @@ type copyBatch struct {
 	many   *prepared // of a batch
 	binary bool      // what the rows are in
 	limit  int       // rows of a batch at most
-	usual  int       // batches until a long one; none follows if negative
 	key    []byte    // what many takes behind the arrays, if not nil
 
 	odd    int         // rows with a value that is not plain
@@ -82,13 +74,8 @@ func (b *copyBatch) add(fields [][]byte, line int) {
 	}
 	b.lines.last = line
 	b.rows++
-	limit, bytes := b.limit, copyBatchBytes
-	if b.usual == 0 {
-		limit, bytes = longTimes*limit, longTimes*bytes
-	}
-	if b.size += size; b.rows == limit || b.size >= bytes {
+	if b.size += size; b.rows == b.limit || b.size >= copyBatchBytes {
 		b.close()
-		b.usual--
 	}
 }
 

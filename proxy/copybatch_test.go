@@ -183,30 +183,6 @@ func TestNoticesOfACopyAreTold(t *testing.T) {
 	}
 }
 
-// One batch is longer, of the first COPY that comes that far on a server connection.
-func TestOneBatchOfAServerConnectionIsLong(t *testing.T) {
-	c := clinic.New(t, 1)
-	g := open(t, c, RLS, poolOf(1))
-	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(g.database)), `
-		CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'a batch'; RETURN NULL; END$$;
-		CREATE TRIGGER told AFTER INSERT ON patients FOR EACH STATEMENT EXECUTE FUNCTION told()`)
-	conn := g.tenant("1")
-	for _, step := range []struct{ batches, told int }{
-		{usualBatches, usualBatches},
-		{usualBatches + longTimes + 2, usualBatches + 1 + 2},
-		{usualBatches + longTimes + 2, usualBatches + longTimes + 2},
-	} {
-		var rows []byte
-		for i := range step.batches * arrayRows {
-			rows = fmt.Appendf(rows, "%d\t%0100d\n", 10_000+i, i)
-		}
-		outcome, notices := copiedWhole(t, conn, "COPY patients (id, name) FROM STDIN", rows)
-		require.Equal(t, fmt.Sprint("COPY ", step.batches*arrayRows), outcome)
-		require.Equal(t, step.told, notices)
-		pgtest.Must(t, conn, "DELETE FROM patients WHERE id >= 10000")
-	}
-}
-
 // A client hears what is wrong with its rows though it sends no more of them.
 func TestFaultOfACopyIsToldBeforeItGoesOn(t *testing.T) {
 	c := clinic.New(t, 1)

@@ -21,6 +21,7 @@ type copyIn struct {
 	stream  copyStream
 	row     bindArgs // for what is checked of each
 	batch   copyBatch
+	batches int             // that have been sent
 	writing *sync.WaitGroup // of rows that are outstanding; nil if the socket took all at once
 }
 
@@ -155,9 +156,11 @@ func (s *session) sendRows(c *copyIn) error {
 		return nil
 	}
 	before, begin := len(s.outstanding), 0
+	if c.batches += len(c.batch.inserts); c.batches > smallCopy && !s.conn.Roomy {
+		s.makeRoom()
+	}
 	for _, insert := range c.batch.inserts {
 		s.ensure(insert.statement)
-		s.conn.Roomy = s.conn.Roomy || insert.end-begin > longTimes/2*copyBatchBytes
 		s.send = append(s.send, c.batch.ready[begin:insert.end]...)
 		begin = insert.end
 		s.push(request{await: awaitBind, reply: replySkip, copied: insert.rows})
@@ -205,7 +208,7 @@ func (s *session) insertFor(ctx context.Context, req rewrite.Request) (*prepared
 
 // batchFor returns what a COPY's rows are gathered in.
 func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepared) (b copyBatch, err error) {
-	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, usual: -1, lines: copiedRows{table: in.Table()}}
+	b = copyBatch{one: one, binary: in.Format == rewrite.CopyBinary, lines: copiedRows{table: in.Table()}}
 	sql, types, key := in.InsertArrays(one.types)
 	if sql != "" && (in.KeyColumn < 0 || !s.server.cfg.Observe) {
 		if key {
@@ -213,9 +216,6 @@ func (s *session) batchFor(ctx context.Context, in *rewrite.CopyIn, one *prepare
 		}
 		if b.many, err = s.insertFor(ctx, rewrite.Request{SQL: sql, Extended: true, ParamOIDs: types}); err == nil {
 			b.limit, b.arrays = arrayRows, newCopyArrays(in)
-			if !s.conn.Roomy {
-				b.usual = usualBatches
-			}
 			return b, nil
 		}
 	}

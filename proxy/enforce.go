@@ -77,6 +77,7 @@ var ownStatements = map[string]string{ // of tenants' server connections
 	forgetStatement:  "DISCARD SEQUENCES",
 	holdingStatement: holdingQuery,
 	locksStatement:   locksQuery,
+	roomStatement:    roomQuery,
 
 	marksStatement:    marksQuery,
 	unlistenStatement: "UNLISTEN *",

@@ -312,6 +312,9 @@ func (s *session) bind(ctx context.Context, body []byte) error {
 	if err := s.checkBind(p, args); err != nil {
 		return s.refuse(err)
 	}
+	if len(s.portals) == 0 && s.wantsRoom(p.statement) {
+		s.makeRoom()
+	}
 	s.confineFor(p.statement)
 	s.forgetSequences(p.statement.Sequences.Draws)
 	msg, at := beginMessage(s.send, 'B')

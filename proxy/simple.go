@@ -177,11 +177,18 @@ func (s *session) translate(ctx context.Context, st *rewrite.Statement, sql stri
 // sendPiece runs one piece. more tells that another follows if it succeeds, so
 // its ReadyForQuery is not yet the client's.
 func (s *session) sendPiece(p *piece, more bool) error {
-	if p.confine && s.status != 'E' {
+	confine, room := p.confine && s.status != 'E', len(p.statements) > 0
+	for i := range p.statements {
+		room = room && s.wantsRoom(&p.statements[i])
+	}
+	if room {
+		s.makeRoom()
+	}
+	if confine {
 		s.confineTransaction()
-		if s.status == 'I' && s.backend.needsGroup(p) {
-			return s.sendGroup(p, more)
-		}
+	}
+	if (confine || room) && s.status == 'I' && s.backend.needsGroup(p) {
+		return s.sendGroup(p, more)
 	}
 	s.forgetSequences(slices.ContainsFunc(p.statements, func(st rewrite.Statement) bool { return st.Sequences.Draws }))
 	s.conn.Unnamed = nil

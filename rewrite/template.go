@@ -72,6 +72,9 @@ func fixedTemplate(text string) Template {
 	return t
 }
 
+// Length is that of the client's text in bytes, of the whole message.
+func (t *Template) Length() int { return len(t.sql) }
+
 // SQL is SQLFor of a tenant of whom nothing but the key is known.
 func (t *Template) SQL(key string) string { return t.SQLFor(&Values{ValueKey: key}) }
 
