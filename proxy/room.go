@@ -11,9 +11,9 @@ import "tenantgate/rewrite"
 const (
 	roomStatement = "tenantgate_room"
 
-	// roomQuery has the server take and leave a piece of 2 MiB, four bytes for each
+	// roomQuery has the server take and leave a piece of 4 MiB, four bytes for each
 	// character that is to come in UTF8. It fills a quarter.
-	roomQuery = "SELECT pg_catalog.length(pg_catalog.rpad('', 524288, 'x'))"
+	roomQuery = "SELECT pg_catalog.length(pg_catalog.rpad('', 1048576, 'x'))"
 
 	// largeStatement is from how many bytes of text on one is.
 	largeStatement = 16 << 10
