@@ -150,14 +150,8 @@ func (s *session) askMarks() error {
 		return errServerLost
 	}
 	s.marks = ""
-	s.send = appendBindText(s.send, marksStatement)
-	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitMarks, reply: replySkip, upkeep: true})
-	s.send = appendBindText(s.send, unlistenStatement)
-	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute, reply: replySkip, upkeep: true})
+	s.sendOwn(marksStatement, request{await: awaitMarks, upkeep: true})
+	s.sendOwn(unlistenStatement, request{await: awaitExecute, upkeep: true})
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, reply: replySkip, upkeep: true})
 	if err := s.exchange(); err != nil {

@@ -202,10 +202,16 @@ func (s *session) confineTransaction() {
 // tenant, or what is the session's own.
 func (s *session) sendTenant(key string, others bool) {
 	value := s.tenantValue(key)
-	s.send = appendBindText(s.send, tenantStatement, s.server.cfg.Setting, value)
+	s.sendOwn(tenantStatement, request{await: awaitTenant, value: value, others: others}, s.server.cfg.Setting, value)
+}
+
+// sendOwn runs one of the proxy's own statements, whose answer is awaited as r says.
+func (s *session) sendOwn(statement string, r request, values ...string) {
+	r.reply = replySkip
+	s.send = appendBindText(s.send, statement, values...)
+	s.push(request{await: awaitBind, reply: replySkip, others: r.others, upkeep: r.upkeep})
 	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitBind, reply: replySkip, others: others})
-	s.push(request{await: awaitTenant, reply: replySkip, value: value, others: others})
+	s.push(r)
 }
 
 // logRefusal notes a refused statement. The client's text is not logged.

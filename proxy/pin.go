@@ -228,10 +228,7 @@ func (s *session) askHolding(upkeep bool) {
 // askLocks asks the server whether the session holds advisory locks. No
 // transaction is under way, so no portal is the client's.
 func (s *session) askLocks() {
-	s.send = appendBindText(s.send, locksStatement)
-	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitLocks, reply: replySkip, upkeep: true})
+	s.sendOwn(locksStatement, request{await: awaitLocks, upkeep: true})
 }
 
 // settleHolding decides at the end of a transaction whether the session keeps

@@ -30,8 +30,5 @@ func (s *session) wantsRoom(st *rewrite.Statement) bool {
 // makeRoom goes before it, in its transaction.
 func (s *session) makeRoom() {
 	s.conn.Roomy = true
-	s.send = appendBindText(s.send, roomStatement)
-	s.push(request{await: awaitBind, reply: replySkip})
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute, reply: replySkip})
+	s.sendOwn(roomStatement, request{await: awaitExecute})
 }

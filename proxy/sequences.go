@@ -28,9 +28,6 @@ func (s *session) forgetSequences(draws bool) {
 	if !draws || s.drawing || s.status != 'T' {
 		return
 	}
-	s.send = appendBindText(s.send, forgetStatement)
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitBind, reply: replySkip})
-	s.push(request{await: awaitExecute, reply: replySkip, forgets: true})
+	s.sendOwn(forgetStatement, request{await: awaitExecute, forgets: true})
 	s.drawing = true
 }

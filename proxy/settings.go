@@ -102,10 +102,7 @@ func (s *session) takeSetting(name, value string, reset bool) {
 // askSetting runs one of the proxy's statements that answers with the value of
 // the named parameter.
 func (s *session) askSetting(statement, name string, value ...string) {
-	s.send = appendBindText(s.send, statement, append([]string{name}, value...)...)
-	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitBind, reply: replySkip, upkeep: true})
-	s.push(request{await: awaitSetting, reply: replySkip, value: name, upkeep: true})
+	s.sendOwn(statement, request{await: awaitSetting, value: name, upkeep: true}, append([]string{name}, value...)...)
 }
 
 // touch notes that a statement may change a parameter, or reset it; "" is all
