@@ -17,22 +17,30 @@ import (
 	"tenantgate/internal/pgtest/clinic"
 )
 
-// copyOutcome runs COPY FROM STDIN in a transaction that is rolled back and
-// returns the tag or SQLSTATE, and what the table holds then.
-func copyOutcome(t *testing.T, conn *pgconn.PgConn, sql, data, table string) (result string, rows [][]string) {
+// copyAndRollBack runs COPY FROM STDIN in a transaction block that is rolled back. It
+// returns the tag, or the error, and what the query finds then.
+func copyAndRollBack(t *testing.T, conn *pgconn.PgConn, sql string, data io.Reader, query string) (outcome string, fault *pgconn.PgError, rows [][]string) {
 	t.Helper()
 	pgtest.Must(t, conn, "BEGIN")
-	// Small reads: rows are cut at any place.
-	tag, err := conn.CopyFrom(t.Context(), iotestSmall{strings.NewReader(data)}, sql)
-	result = tag.String()
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		result = pgErr.Code
+	tag, err := conn.CopyFrom(t.Context(), data, sql)
+	if err != nil {
+		require.ErrorAs(t, err, &fault, sql)
 	} else {
-		require.NoError(t, err, sql)
-		rows = pgtest.Must(t, conn, "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+		rows = pgtest.Must(t, conn, query)
 	}
 	pgtest.Must(t, conn, "ROLLBACK")
+	return tag.String(), fault, rows
+}
+
+// copyOutcome is what copyAndRollBack brings: the tag or SQLSTATE, and what the table
+// holds then.
+func copyOutcome(t *testing.T, conn *pgconn.PgConn, sql, data, table string) (result string, rows [][]string) {
+	t.Helper()
+	// Small reads: rows are cut at any place.
+	result, fault, rows := copyAndRollBack(t, conn, sql, iotestSmall{strings.NewReader(data)}, "SELECT * FROM "+table+" ORDER BY 1, 2, 3")
+	if fault != nil {
+		result = fault.Code
+	}
 	return result, rows
 }
 

@@ -14,21 +14,14 @@ import (
 	"tenantgate/internal/pgtest/clinic"
 )
 
-// loaded copies data into a table, in a transaction block that is rolled back, and
-// returns the tag or the error with its context, and what the query finds then.
+// loaded is what copyAndRollBack brings of data: the tag or the error, with its
+// context.
 func loaded(t *testing.T, conn *pgconn.PgConn, sql, data, query string) (outcome, where string, rows [][]string) {
 	t.Helper()
-	pgtest.Must(t, conn, "BEGIN")
-	tag, err := conn.CopyFrom(t.Context(), strings.NewReader(data), sql)
-	outcome = tag.String()
-	if err != nil {
-		var fault *pgconn.PgError
-		require.ErrorAs(t, err, &fault)
+	outcome, fault, rows := copyAndRollBack(t, conn, sql, strings.NewReader(data), query)
+	if fault != nil {
 		outcome, where = fault.Code+" "+fault.Message, fault.Where
-	} else {
-		rows = pgtest.Must(t, conn, query)
 	}
-	pgtest.Must(t, conn, "ROLLBACK")
 	return outcome, where, rows
 }
 
