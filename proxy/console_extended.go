@@ -230,21 +230,17 @@ func appendRow(dst []byte, columns []column, values row, formats []uint16) []byt
 	for i, col := range columns {
 		switch value := values[i].(type) {
 		case nil:
-			dst = append(dst, 0xff, 0xff, 0xff, 0xff)
+			dst = appendNull(dst)
 		case int64:
 			if formatOf(formats, i) == 1 && col.number {
 				dst = append(dst, 0, 0, 0, 8)
 				dst = binary.BigEndian.AppendUint64(dst, uint64(value))
 				continue
 			}
-			dst = appendText(dst, strconv.FormatInt(value, 10))
+			dst = appendValue(dst, strconv.FormatInt(value, 10))
 		default:
-			dst = appendText(dst, value.(string))
+			dst = appendValue(dst, value.(string))
 		}
 	}
 	return finishMessage(dst, at)
-}
-
-func appendText(dst []byte, text string) []byte {
-	return append(binary.BigEndian.AppendUint32(dst, uint32(len(text))), text...)
 }

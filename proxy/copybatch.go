@@ -12,7 +12,7 @@ import (
 // the values of all rows.
 
 const (
-	// arrayRows and valueRows are how many rows one INSERT takes, of short ones.
+	// arrayRows and valueRows are how many rows one INSERT takes at most.
 	arrayRows = 1024
 	valueRows = 64
 	// copyBatchBytes is about how much its rows hold. Longer ones go one by one.
@@ -232,10 +232,9 @@ func (a *copyArray) add(value []byte) {
 	switch {
 	case a.element != 0 && null:
 		a.null = true
-		a.data = append(a.data, 0xff, 0xff, 0xff, 0xff)
+		a.data = appendNull(a.data)
 	case a.element != 0:
-		a.data = binary.BigEndian.AppendUint32(a.data, uint32(len(value)))
-		a.data = append(a.data, value...)
+		a.data = appendValue(a.data, value)
 	case null:
 		a.data = append(a.data, "NULL,"...)
 	default:

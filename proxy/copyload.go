@@ -26,8 +26,7 @@ type copyLoad struct {
 	key     []byte       // of each row, if it is not among the columns
 	given   bool         // the client's rows are in binary format
 	binary  bool         // the format of the COPY under way
-	forms   []binaryForm // in it, of the stream's columns
-	known   bool         // the columns are of the types that the catalog has
+	forms   []binaryForm // in it, of the stream's columns; nil if the types are not those that the catalog has
 	suffix  []byte       // of each row: the key, and a line's end
 	message int          // where the message under way has its length
 	begun   bool         // the client has been asked for its data
@@ -117,14 +116,17 @@ func (l *copyLoad) describe(body []byte) error {
 	if len(description.Fields) != len(types) {
 		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(description.Fields), len(types))
 	}
-	l.known, l.forms = true, make([]binaryForm, len(l.in.Columns))
+	forms := make([]binaryForm, len(l.in.Columns))
 	for i, f := range description.Fields {
-		isKey := i == len(l.forms) || i == l.in.KeyColumn
-		if i < len(l.forms) && !l.given {
-			l.forms[i], _ = tupleForm(f.DataTypeOID, f.TypeModifier)
+		isKey := i == len(forms) || i == l.in.KeyColumn
+		if f.DataTypeOID != types[i] && (isKey || !l.given) {
+			return nil
 		}
-		l.known = l.known && (f.DataTypeOID == types[i] || l.given && !isKey)
+		if i < len(forms) && !l.given {
+			forms[i], _ = tupleForm(f.DataTypeOID, f.TypeModifier)
+		}
 	}
+	l.forms = forms
 	return nil
 }
 
@@ -224,7 +226,7 @@ func (s *session) loadRow(fields [][]byte) error {
 	}
 	l.lines.add(l.stream.row, l.stream.line())
 	if l.binary {
-		begin, ok := len(s.send), l.known
+		begin, ok := len(s.send), l.forms != nil
 		if ok {
 			s.send, ok = appendTuple(s.send, fields, l.forms, l.suffix)
 		}

@@ -33,14 +33,14 @@ func appendTuple(dst []byte, fields [][]byte, forms []binaryForm, ready []byte) 
 
 // appendTupleField appends one field; nil is NULL.
 func appendTupleField(dst, field []byte, form binaryForm) (tuple []byte, ok bool) {
-	if field == nil {
-		return append(dst, 0xff, 0xff, 0xff, 0xff), true
+	switch {
+	case field == nil:
+		return appendNull(dst), true
+	case form == nil:
+		return appendValue(dst, field), true
 	}
 	at := len(dst)
-	dst = append(dst, 0, 0, 0, 0)
-	if form == nil {
-		dst = append(dst, field...)
-	} else if dst, ok = form(dst, field); !ok {
+	if dst, ok = form(append(dst, 0, 0, 0, 0), field); !ok {
 		return dst, false
 	}
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4)) //nolint:gosec // less than 1 GiB

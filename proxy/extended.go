@@ -631,16 +631,13 @@ func (a *bindArgs) appendWithKeys(dst []byte, keys []rewrite.Key, values *rewrit
 	dst = binary.BigEndian.AppendUint16(dst, total)
 	for _, v := range a.values {
 		if v == nil {
-			dst = binary.BigEndian.AppendUint32(dst, math.MaxUint32)
+			dst = appendNull(dst)
 			continue
 		}
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v)))
-		dst = append(dst, v...)
+		dst = appendValue(dst, v)
 	}
 	for _, k := range keys {
-		text := values[k.Value]
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(text)))
-		dst = append(dst, text...)
+		dst = appendValue(dst, values[k.Value])
 	}
 	return append(dst, a.results...)
 }

@@ -241,11 +241,19 @@ func appendBindText(dst []byte, statement string, values ...string) []byte {
 	dst = append(dst, 0, 0)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(values)))
 	for _, v := range values {
-		dst = binary.BigEndian.AppendUint32(dst, uint32(len(v)))
-		dst = append(dst, v...)
+		dst = appendValue(dst, v)
 	}
 	return finishMessage(append(dst, 0, 0), at)
 }
+
+// appendValue appends a value as it is in Bind, DataRow, arrays and COPY: its length
+// and itself.
+func appendValue[T string | []byte](dst []byte, value T) []byte {
+	return append(binary.BigEndian.AppendUint32(dst, uint32(len(value))), value...)
+}
+
+// appendNull appends NULL there.
+func appendNull(dst []byte) []byte { return append(dst, 0xff, 0xff, 0xff, 0xff) }
 
 // appendTarget appends a Describe or Close message: what is 'S' or 'P'.
 func appendTarget(dst []byte, typ, what byte, name string) []byte {
