@@ -88,6 +88,10 @@ func (r *report) goals() []goal {
 			measured: median(r.results["idle clients"][enforce], rate) / 1024,
 		})
 		add(goal{
+			what: fmt.Sprintf("memory for a cached statement, `%s`", enforce), against: "", most: 4, unit: "KiB",
+			measured: median(r.results["cached statements"][enforce], rate) / 1024,
+		})
+		add(goal{
 			what: fmt.Sprintf("memory of the proxy while 1 GiB is read slowly, `%s`", enforce), against: "", most: 64, unit: "MiB",
 			measured: median(r.results["slow reader"][enforce], rate) / (1 << 20),
 		})

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -183,24 +184,12 @@ func (w crowd) lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int) erro
 	return nil
 }
 
-// reading returns a workload that takes large answers in, as fast as they come,
-// one at least, and looks at message heads alone.
+// reading returns a workload that takes one large answer in, as fast as it comes,
+// and looks at message heads alone.
 func reading(sql string) func(context.Context, *bench, *contender) (sample, error) {
-	return func(ctx context.Context, b *bench, c *contender) (sample, error) {
-		var s sample
-		var bytes int
-		var all time.Duration
-		for all < time.Duration(b.options.seconds)*time.Second {
-			n, took, err := c.readAll(ctx, sql, func(conn net.Conn) io.Reader { return conn })
-			if err != nil {
-				return sample{}, err
-			}
-			s.transactions++
-			bytes += n
-			all += took
-		}
-		s.rate = float64(bytes) / 1e6 / all.Seconds()
-		return s, nil
+	return func(ctx context.Context, _ *bench, c *contender) (sample, error) {
+		n, took, err := c.readAll(ctx, sql, func(conn net.Conn) io.Reader { return conn })
+		return sample{transactions: 1, rate: float64(n) / 1e6 / took.Seconds()}, err
 	}
 }
 
@@ -291,33 +280,31 @@ func readAnswer(conn io.Reader) (total int, err error) {
 	}
 }
 
-const (
-	copiedRows = 200_000
-	copies     = 3 // each takes less than half a second, which says little
-)
+const copiedRows = 200_000
 
-// copyIn copies rows of about 100 bytes in, so many times.
+// copied is what copyIn copies: rows of about 100 bytes.
+var copied = sync.OnceValue(func() []byte {
+	var text []byte
+	for i := range copiedRows {
+		text = fmt.Appendf(text, "%d\t2026-03-%02d\t%d.75\tA note about line %[1]d, which is as long as notes of that kind are: %[1]d times\n", i, i%28+1, i%9973)
+	}
+	return text
+})
+
+// copyIn copies rows in.
 func copyIn(ctx context.Context, _ *bench, c *contender) (sample, error) {
 	conn, err := c.connect(ctx, 1)
 	if err != nil {
 		return sample{}, err
 	}
 	defer func() { _ = conn.Close(ctx) }() // it has served its purpose
-	var text []byte
-	for i := range copiedRows {
-		text = fmt.Appendf(text, "%d\t2026-03-%02d\t%d.75\tA note about line %[1]d, which is as long as notes of that kind are: %[1]d times\n", i, i%28+1, i%9973)
-	}
+	text := copied()
 	began := time.Now()
-	for range copies {
-		tag, err := conn.CopyFrom(ctx, &blocks{text}, "COPY lines_in (id, placed, amount, note) FROM STDIN")
-		if err != nil {
-			return sample{}, err
-		}
-		if tag.RowsAffected() != copiedRows {
-			return sample{}, fmt.Errorf("copied: %s", tag)
-		}
+	tag, err := conn.CopyFrom(ctx, &blocks{text}, "COPY lines_in (id, placed, amount, note) FROM STDIN")
+	if err == nil && tag.RowsAffected() != copiedRows {
+		err = fmt.Errorf("copied: %s", tag)
 	}
-	return sample{transactions: copies, rate: float64(copies*len(text)) / 1e6 / time.Since(began).Seconds()}, nil
+	return sample{transactions: 1, rate: float64(len(text)) / 1e6 / time.Since(began).Seconds()}, err
 }
 
 // blocks reads text in the pieces in which libpq's users tend to send it.
@@ -356,4 +343,41 @@ func idle(ctx context.Context, _ *bench, c *contender) (sample, error) {
 	time.Sleep(time.Second)
 	after, err := c.process.memory()
 	return sample{rate: float64(max(after-before, 0)) / idleClients}, err
+}
+
+// cachedStatements measures what the proxy takes to remember a statement: those of
+// a dozen lines here, each read with two values of a constant.
+func cachedStatements(ctx context.Context, _ *bench, c *contender) (sample, error) {
+	const statements = 2000
+	var bytes, entries int
+	count := func(sign int) error {
+		b, err := c.process.metric(ctx, "tenantgate_rewrite_cache_bytes")
+		if err != nil {
+			return err
+		}
+		n, err := c.process.metric(ctx, "tenantgate_rewrite_cache_entries")
+		bytes, entries = bytes+sign*b, entries+sign*n
+		return err
+	}
+	if err := count(-1); err != nil {
+		return sample{}, err
+	}
+	conn, err := c.connect(ctx, 1)
+	if err != nil {
+		return sample{}, err
+	}
+	defer func() { _ = conn.Close(ctx) }() // it has served its purpose
+	for i := range 2 * statements {
+		sql := strings.NewReplacer(":low", strconv.Itoa(i), "last_account", fmt.Sprintf("last_account_%d", i%statements)).Replace(join)
+		if _, err := conn.Prepare(ctx, "", sql, nil); err != nil {
+			return sample{}, err
+		}
+	}
+	if err := count(+1); err != nil {
+		return sample{}, err
+	}
+	if entries < statements {
+		return sample{}, fmt.Errorf("%d statements, and %d more are remembered", statements, entries)
+	}
+	return sample{rate: float64(bytes) / float64(entries)}, nil
 }

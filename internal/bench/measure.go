@@ -32,7 +32,7 @@ type bench struct {
 // results are all samples by workload and contender.
 type results map[string]map[string][]sample
 
-// measure runs every workload against each of its contenders, round by round:
+// measure runs every workload against each of its contenders, turn by turn:
 // what disturbs the machine for a while disturbs all of them. What failed is
 // left out, and returned beside the rest.
 func measure(ctx context.Context, s *stage, o options) (_ results, failures []error, err error) {
@@ -52,30 +52,12 @@ func measure(ctx context.Context, s *stage, o options) (_ results, failures []er
 			if all[w.name] == nil {
 				all[w.name] = make(map[string][]sample)
 			}
-			// Another order each round: nobody is always behind the same one.
-			order := slices.Clone(s.contenders)
-			for i := range order {
-				order[i] = s.contenders[(i+round)%len(order)]
-			}
-			for _, c := range order {
-				if !w.enters(c) || !o.among.MatchString(c.name) {
-					continue
-				}
-				got, err := b.one(ctx, w, c)
-				if err != nil && ctx.Err() == nil {
-					progress("%s, %s is tried again: %v", w.name, c.name, err)
-					b.patience = 6
-					got, err = b.one(ctx, w, c)
-					b.patience = 0
-				}
-				if ctx.Err() != nil {
-					return nil, nil, context.Cause(ctx)
-				}
+			for turn := range max(1, w.turns*o.seconds) {
+				failed, err := b.turn(ctx, w, round+turn, all[w.name])
 				if err != nil {
-					failures = append(failures, fmt.Errorf("round %d of %s, %s: %w", round, w.name, c.name, err))
-					continue
+					return nil, nil, err
 				}
-				all[w.name][c.name] = append(all[w.name][c.name], got)
+				failures = append(failures, failed...)
 			}
 		}
 		if err := s.execAll(ctx, "VACUUM"); err != nil {
@@ -84,6 +66,34 @@ func measure(ctx context.Context, s *stage, o options) (_ results, failures []er
 		progress("Round %d of %d took %s.", round, o.rounds, time.Since(began).Round(time.Second))
 	}
 	return all, failures, nil
+}
+
+// turn measures each contender of a workload once and adds to their samples. The
+// nth turn has another order than the one before: nobody is always behind the
+// same one.
+func (b *bench) turn(ctx context.Context, w *workload, nth int, samples map[string][]sample) (failures []error, err error) {
+	for i := range b.stage.contenders {
+		c := b.stage.contenders[(i+nth)%len(b.stage.contenders)]
+		if !w.enters(c) || !b.options.among.MatchString(c.name) {
+			continue
+		}
+		got, err := b.one(ctx, w, c)
+		if err != nil && ctx.Err() == nil {
+			progress("%s, %s is tried again: %v", w.name, c.name, err)
+			b.patience = 6
+			got, err = b.one(ctx, w, c)
+			b.patience = 0
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if err != nil {
+			failures = append(failures, fmt.Errorf("turn %d of %s, %s: %w", nth, w.name, c.name, err))
+			continue
+		}
+		samples[c.name] = append(samples[c.name], got)
+	}
+	return failures, nil
 }
 
 // one measures once.

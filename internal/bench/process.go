@@ -142,17 +142,31 @@ func (p *process) status(key string) (int, error) {
 
 // allocations is how many objects a tenantgate has allocated so far.
 func (p *process) allocations(ctx context.Context) (int, error) {
+	return p.metric(ctx, "go_memstats_mallocs_total")
+}
+
+// metric is the sum of what a tenantgate tells of a name, whatever the labels.
+func (p *process) metric(ctx context.Context, name string) (int, error) {
 	text, err := p.get(ctx, "/metrics")
 	if err != nil {
 		return 0, err
 	}
+	sum, found := 0.0, false
 	for line := range strings.Lines(text) {
-		if value, ok := strings.CutPrefix(line, "go_memstats_mallocs_total "); ok {
-			n, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			return int(n), err
+		series, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if series, _, _ = strings.Cut(series, "{"); series != name {
+			continue
 		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum, found = sum+n, true
 	}
-	return 0, errors.New("no count of allocations among the metrics")
+	if !found {
+		return 0, fmt.Errorf("no %s among the metrics", name)
+	}
+	return int(sum), nil
 }
 
 // get fetches a page of the admin side.

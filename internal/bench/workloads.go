@@ -14,6 +14,7 @@ type workload struct {
 	among  []string // contenders, by name
 	before string   // SQL that puts both databases back, run before each measurement
 	once   bool     // in the first round alone
+	turns  int      // in each second of a round, if not one in all: for runs that are shorter than what disturbs the machine
 	run    func(context.Context, *bench, *contender) (sample, error)
 	needs  bool // statements that stay prepared
 	ratio  bool // the rate is a ratio already
@@ -42,8 +43,9 @@ INSERT INTO pgbench_history (tid, bid, aid, delta, mtime) VALUES (:tid, :bid, :a
 COMMIT;
 `
 
-	analytic = `\set low random(1, 15)
-SELECT b.bid,
+	analytic = "\\set low random(1, 15)\n" + join + ";\n"
+
+	join = `SELECT b.bid,
        count(*) AS accounts,
        count(DISTINCT t.tid) AS tellers,
        sum(a.abalance) AS balance,
@@ -54,8 +56,7 @@ SELECT b.bid,
   LEFT JOIN pgbench_accounts a ON a.bid = b.bid AND a.aid BETWEEN 1 AND 2000
  WHERE b.bid BETWEEN :low AND :low + 5
  GROUP BY b.bid
- ORDER BY balance DESC, b.bid;
-`
+ ORDER BY balance DESC, b.bid`
 
 	oneGiB = "SELECT l.id, note, note, note, note, note, note, note, note FROM lines l CROSS JOIN generate_series(1, 3) g WHERE l.id <= 438000"
 
@@ -85,59 +86,44 @@ func thousandRows() string {
 // besideOne is the work of many tenants in turns with that of one.
 var besideOne = fmt.Sprintf("tenants %d in turns with 1", tenants)
 
-const truncate = "TRUNCATE lines_in"
+const (
+	truncate  = "TRUNCATE lines_in"
+	copyTurns = 3
+)
 
 // workloads lists all, in the order of the report.
 func workloads() []*workload {
 	all := []string{"direct", "pgbouncer", "pgbouncer+", "rls", "rewrite", "both", "pgbouncer by hand", "pgbouncer+ by hand"}
-	proxies := []string{"direct", "pgbouncer", "rls", "rewrite"}
+	most := []string{"direct", "pgbouncer", "rls", "rewrite", "both"}
+	proxies, gates := most[1:], most[2:]
 	var list []*workload
 	add := func(w workload) { list = append(list, &w) }
 	// First, for what came before would show in the memory.
-	add(workload{name: "slow reader", unit: "bytes", among: []string{"pgbouncer", "rls", "rewrite"}, once: true, run: slowReader(oneGiB)})
+	add(workload{name: "slow reader", unit: "bytes", among: proxies, once: true, run: slowReader(oneGiB)})
 	for _, mode := range []string{"simple", "extended", "prepared"} {
 		for _, clients := range []int{1, 16, 64, 256} {
-			among := slices.Clone(proxies)
-			if clients == 256 || clients == 64 && mode == "extended" {
-				among = among[1:] // the time is better spent elsewhere
-			}
-			if mode == "prepared" {
-				among = append(among, "pgbouncer+")
-			}
-			if clients == 16 {
-				among = append(among, "both", "pgbouncer by hand")
-				if mode == "prepared" {
-					among = append(among, "pgbouncer+ by hand")
-				}
-			}
 			add(workload{
-				name: fmt.Sprintf("select %s %d", mode, clients), unit: "transactions", among: among, needs: mode == "prepared",
+				name: fmt.Sprintf("select %s %d", mode, clients), unit: "transactions", among: all, needs: mode == "prepared",
 				run: script{text: selectOne, mode: mode, clients: clients}.run,
 			})
 		}
 	}
-	add(workload{name: "tpcb simple 16", unit: "transactions", among: all[:7], run: script{text: tpcb, mode: "simple", clients: 16}.run})
-	crowded := []string{"pgbouncer+", "rls", "rewrite"}
+	add(workload{name: "tpcb simple 16", unit: "transactions", among: all, run: script{text: tpcb, mode: "simple", clients: 16}.run})
+	crowded := append([]string{"pgbouncer+"}, gates...)
 	for _, n := range []int{1, 50, tenants} {
 		add(workload{name: fmt.Sprintf("tenants %d", n), unit: "transactions", among: crowded, needs: true, run: crowd{tenants: n}.run})
 	}
 	add(workload{name: besideOne, unit: "times the rate of 1", among: crowded, needs: true, ratio: true, run: crowd{tenants: tenants}.besideOne})
-	add(workload{name: "join extended 4", unit: "transactions", among: append([]string{"both"}, proxies...), run: script{text: analytic, mode: "extended", clients: 4}.run})
-	for name, text := range map[string]string{"differ": literals, "repeat": repeated} {
-		add(workload{name: "literals " + name + " 16", unit: "transactions", among: proxies, run: script{text: text, mode: "simple", clients: 16}.run})
-	}
-	add(workload{name: "insert 1000 rows 4", unit: "transactions", among: proxies, before: truncate, run: script{text: thousandRows(), mode: "simple", clients: 4}.run})
-	add(workload{name: "rows 1000 4", unit: "transactions", among: proxies, run: script{text: manyRows, mode: "extended", clients: 4}.run})
-	add(workload{name: "result 1 GiB", unit: "MB", among: proxies, run: reading(oneGiB)})
-	add(workload{name: "copy out", unit: "MB", among: proxies, run: reading("COPY lines (id, placed, amount, note) TO STDOUT")})
-	add(workload{name: "copy in", unit: "MB", among: proxies, before: truncate, run: copyIn})
-	add(workload{name: "connect 4", unit: "connections", among: proxies, run: script{text: selectOne, mode: "simple", clients: 4, reconnect: true}.run})
-	add(workload{name: "idle clients", unit: "bytes", among: []string{"pgbouncer", "rls", "rewrite"}, once: true, run: idle})
-	slices.SortStableFunc(list, func(a, b *workload) int { // of the two of a map
-		if strings.HasPrefix(a.name, "literals") && strings.HasPrefix(b.name, "literals") {
-			return strings.Compare(a.name, b.name)
-		}
-		return 0
-	})
+	add(workload{name: "join extended 4", unit: "transactions", among: most, run: script{text: analytic, mode: "extended", clients: 4}.run})
+	add(workload{name: "literals differ 16", unit: "transactions", among: most, run: script{text: literals, mode: "simple", clients: 16}.run})
+	add(workload{name: "literals repeat 16", unit: "transactions", among: most, run: script{text: repeated, mode: "simple", clients: 16}.run})
+	add(workload{name: "insert 1000 rows 4", unit: "transactions", among: most, before: truncate, run: script{text: thousandRows(), mode: "simple", clients: 4}.run})
+	add(workload{name: "rows 1000 4", unit: "transactions", among: most, run: script{text: manyRows, mode: "extended", clients: 4}.run})
+	add(workload{name: "result 1 GiB", unit: "MB", among: most, run: reading(oneGiB)})
+	add(workload{name: "copy out", unit: "MB", among: most, turns: copyTurns, run: reading("COPY lines (id, placed, amount, note) TO STDOUT")})
+	add(workload{name: "copy in", unit: "MB", among: most, before: truncate, turns: copyTurns, run: copyIn})
+	add(workload{name: "connect 4", unit: "connections", among: most, run: script{text: selectOne, mode: "simple", clients: 4, reconnect: true}.run})
+	add(workload{name: "idle clients", unit: "bytes", among: proxies, once: true, run: idle})
+	add(workload{name: "cached statements", unit: "bytes", among: gates, once: true, run: cachedStatements})
 	return list
 }
