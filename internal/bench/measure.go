@@ -60,8 +60,10 @@ func measure(ctx context.Context, s *stage, o options) (_ results, failures []er
 				failures = append(failures, failed...)
 			}
 		}
-		if err := s.execAll(ctx, "VACUUM"); err != nil {
-			return nil, nil, err
+		for _, upkeep := range []string{"VACUUM", "CHECKPOINT"} {
+			if err := s.execAll(ctx, upkeep); err != nil {
+				return nil, nil, err
+			}
 		}
 		progress("Round %d of %d took %s.", round, o.rounds, time.Since(began).Round(time.Second))
 	}

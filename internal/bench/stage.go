@@ -62,6 +62,7 @@ func openStage(ctx context.Context) (_ *stage, err error) {
 	s.server, err = postgres.Start(context.WithoutCancel(ctx), postgres.Options{Settings: map[string]string{
 		"max_connections": "500",
 		"shared_buffers":  "1GB",
+		"min_wal_size":    "1GB", // so much of the log is written over, not made anew
 		"max_wal_size":    "4GB",
 		"log_checkpoints": "off",
 		"autovacuum":      "off", // it would fall upon some measurements and not upon others
@@ -118,7 +119,10 @@ func (s *stage) fill(ctx context.Context) error {
 	}
 	// Without tenancy an app says nothing of tenants: the column fills itself.
 	const byDefault = "ALTER TABLE pgbench_history ALTER tenant_id SET DEFAULT 1; ALTER TABLE lines_in ALTER tenant_id SET DEFAULT 1;"
-	return s.server.Exec(ctx, plain, byDefault)
+	if err := s.server.Exec(ctx, plain, byDefault); err != nil {
+		return err
+	}
+	return s.server.Exec(ctx, plain, "CHECKPOINT")
 }
 
 // bootstrap has tenantgate prepare a database.
