@@ -244,7 +244,7 @@ func (s *session) executeChannel(ctx context.Context, st rewrite.Statement) erro
 	if err := s.writeChannel(ctx, &st); err != nil {
 		return s.refuse(err)
 	}
-	s.sendStatement(&st)
+	s.sendStatement(&st, nil)
 	return s.boundGroup()
 }
 

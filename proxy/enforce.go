@@ -78,6 +78,7 @@ var ownStatements = map[string]string{ // of tenants' server connections
 	holdingStatement: holdingQuery,
 	locksStatement:   locksQuery,
 	roomStatement:    roomQuery,
+	unloadStatement:  unloadQuery,
 
 	marksStatement:    marksQuery,
 	unlistenStatement: "UNLISTEN *",

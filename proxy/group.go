@@ -23,7 +23,7 @@ func (b *backend) needsGroup(p *piece) bool {
 // of sendPiece.
 func (s *session) sendGroup(p *piece, more bool) error {
 	for i := range p.statements {
-		s.sendStatement(&p.statements[i])
+		s.sendStatement(&p.statements[i], nil)
 	}
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync, cut: more})
@@ -31,11 +31,16 @@ func (s *session) sendGroup(p *piece, more bool) error {
 }
 
 // sendStatement sends one statement of a simple query by messages of the
-// extended protocol, which are answered as the Query would be.
-func (s *session) sendStatement(st *rewrite.Statement) {
+// extended protocol, which are answered as the Query would be. u is of one whose text
+// the proxy may write, or nil.
+func (s *session) sendStatement(st *rewrite.Statement, u *copyUnload) {
 	s.confineFor(st)
 	p := &prepared{unnamed: true, statement: st, values: s.values}
-	s.send = appendParse(s.send, "", st.Text.SQLFor(p.values), nil)
+	text := &st.Text
+	if u.writes() {
+		text = &st.CopyOut.Binary
+	}
+	s.send = appendParse(s.send, "", text.SQLFor(p.values), nil)
 	s.push(request{await: awaitParse, reply: replySkip, about: p})
 	s.conn.Unnamed = nil
 	s.send = appendBindText(s.send, "")
@@ -43,7 +48,7 @@ func (s *session) sendStatement(st *rewrite.Statement) {
 	s.send = appendTarget(s.send, 'D', 'P', "")
 	s.push(request{await: awaitDescribePortal, about: p, rowsOnly: true})
 	s.send = appendExecute(s.send, "", 0)
-	s.push(request{await: awaitExecute, about: p})
+	s.push(request{await: awaitExecute, about: p, unload: u})
 	s.send = appendTarget(s.send, 'C', 'P', "")
 	s.push(request{await: awaitClose, reply: replySkip})
 	delete(s.portals, "")

@@ -38,6 +38,7 @@ const (
 	awaitLocks                       // one row: how many advisory locks it holds
 	awaitFunction                    // FunctionCallResponse, then ReadyForQuery
 	awaitMarks                       // one row: which changes of channels are left
+	awaitUnload                      // one row, or none: how a table's rows can be written
 	awaitRefusal                     // an error, in whose place goes the refusal
 	awaitFailure                     // an error, which aborts the transaction block
 	awaitNothing                     // replyFake: what to say is at hand
@@ -63,6 +64,7 @@ type request struct {
 	forgets  bool            // awaitExecute: the server forgets sequences
 	evicted  *pool.Statement // awaitClose: it made room for the one before
 	load     *copyLoad       // the COPY that the rows of another go into
+	unload   *copyUnload     // of COPY TO STDOUT: its text is the proxy's to write
 	copied   *copiedRows     // awaitBind, awaitExecute: of an INSERT of a COPY, whose rows are counted
 	tag      bool            // awaitSync: at success the tag of a COPY goes before ReadyForQuery
 	retry    bool            // of a lookup: the query is sent as it came if this fails
@@ -150,7 +152,7 @@ func (m *machine) fromServer(typ byte) (done bool, err error) {
 		return false, m.expect(typ, "t")
 	case awaitDescribePortal:
 		return true, m.expect(typ, "Tn")
-	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks:
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks, awaitUnload:
 		return typ == 'C', m.expect(typ, "DC")
 	case awaitExecute:
 		return m.duringExecute(typ)

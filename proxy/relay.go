@@ -59,8 +59,21 @@ func (s *session) relay() error {
 			}
 			bulk := (typ == 'D' || typ == 'd') && !s.idle() &&
 				(s.head().reply == replyForward || s.head().others && size > largestGuestAnswer)
-			if left < size && !bulk {
+			row := typ == 'd' && bulk && s.head().unload.writes()
+			if row && size > largestRow {
+				return errRowTooLarge
+			}
+			if left < size && (row || !bulk) {
 				break
+			}
+			if row {
+				s.out = append(s.out, c.Buffer[run:c.Start]...)
+				run = c.Start + size
+				if err := s.passRow(c.Buffer[c.Start:run]); err != nil {
+					return err
+				}
+				c.Start = run
+				continue
 			}
 			if bulk {
 				if _, err := s.fromServer(typ); err != nil {
@@ -103,11 +116,11 @@ func (s *session) relay() error {
 			s.out = append(s.out, c.Buffer[run:c.Start]...)
 			run = c.Start
 		}
-		if run < c.Start || s.idle() || s.copyingIn || len(s.out) > clientBuffer { // else what there is goes along with what comes
+		if run < c.Start || s.idle() || s.copyingIn || s.unloading || len(s.out) > clientBuffer { // else what there is goes along with what comes
+			passed += len(s.out) + c.Start - run
 			if err := s.passOn(c.Buffer[run:c.Start]); err != nil {
 				return err
 			}
-			passed += c.Start - run
 		}
 		if s.heard() && s.partial == 0 || s.copyingIn {
 			return nil
@@ -149,6 +162,23 @@ func (s *session) passOn(run []byte) error {
 	return nil
 }
 
+// passRow passes a row of COPY in binary format on as text, which may be much longer:
+// 1e131071 is ten bytes.
+func (s *session) passRow(msg []byte) error {
+	if _, err := s.fromServer(msg[0]); err != nil {
+		return err
+	}
+	out, err := s.head().unload.appendRow(s.out, msg[headSize:])
+	if err != nil {
+		return err
+	}
+	if s.out = out; len(s.out) < textPiece {
+		return nil
+	}
+	s.endBatch() // this may have to wait for the client
+	return s.flush()
+}
+
 // answer decides on one whole message of the server.
 func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 	typ, body := msg[0], msg[headSize:]
@@ -186,6 +216,10 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 				what, instead = replace, appendReady(mail, s.status)
 			}
 		}
+	case 'H':
+		if req.unload.writes() {
+			what, instead = replace, req.unload.appendCopyOutResponse(nil)
+		}
 	case 'G':
 		if req.load != nil {
 			what, instead = req.load.asked()
@@ -200,6 +234,9 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 	case 'T', 'n':
 		if req.load != nil {
 			err = req.load.describe(body)
+		}
+		if req.unload != nil && typ == 'T' {
+			err = req.unload.describe(body)
 		}
 		if req.columns != nil {
 			req.columns.noteColumns(typ, body, s.backend.definitionsVersion())
@@ -296,11 +333,11 @@ func (s *session) ready(req request, body []byte) (fate, error) {
 // ownRow reads a row that the proxy asked for.
 func (s *session) ownRow(req request, body []byte) error {
 	switch req.await {
-	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks:
+	case awaitTenant, awaitSetting, awaitHolding, awaitLocks, awaitMarks, awaitUnload:
 	default:
 		return nil
 	}
-	if req.await == awaitMarks && isNullRow(body) {
+	if (req.await == awaitMarks || req.await == awaitUnload) && isNullRow(body) {
 		return nil // none
 	}
 	if req.await == awaitSetting && isNullRow(body) {
@@ -324,6 +361,8 @@ func (s *session) ownRow(req request, body []byte) error {
 		return s.held.take(value)
 	case req.await == awaitLocks:
 		s.held.takeLocks(value)
+	case req.await == awaitUnload:
+		req.unload.take(value)
 	case req.await == awaitMarks:
 		s.marks = value
 	default: // awaitSetting

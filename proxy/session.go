@@ -74,6 +74,7 @@ type session struct {
 	left        time.Time             // when it left
 	again       string                // the SQLSTATE it was refused with: its query is to be sent as it came
 	load        *copyLoad             // the COPY under way that the client's rows go into
+	unloading   bool                  // a COPY to the client is under way whose text is the proxy's
 	copied      int                   // rows that a COPY has inserted
 	timedCopy   bool                  // a COPY from the client is under way, timed as a whole
 	partial     int                   // bytes still to come of a message that is passed on in pieces
@@ -538,7 +539,7 @@ func (s *session) flush() error {
 	}
 	n, err := s.client.Write(s.out)
 	s.counts.sent.Add(int64(n))
-	if cap(s.out) > directWrite {
+	if cap(s.out) > directWrite && !s.unloading {
 		s.out = nil
 	}
 	s.out = s.out[:0]

@@ -142,6 +142,9 @@ func (s *session) query(ctx context.Context, body []byte) error {
 	if err := s.writeChannels(ctx, statements); err != nil { // the pieces have them
 		return s.refuseSimple(err)
 	}
+	if len(statements) == 1 && s.unloads(&statements[0]) {
+		return s.unload(&statements[0])
+	}
 	if s.operator {
 		pieces[0].statements = s.underServerNames(pieces[0].statements)
 	}

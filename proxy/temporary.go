@@ -64,7 +64,7 @@ func (s *session) oneByOne(ctx context.Context, parts []rewrite.Part) error {
 			return s.refuseSimple(err)
 		}
 		s.counts.statements.Add(1)
-		s.sendStatement(st)
+		s.sendStatement(st, nil)
 		if err := s.flushGroup(); err != nil {
 			return err
 		}

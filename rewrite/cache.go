@@ -202,6 +202,9 @@ func (r *Result) size() int64 {
 		if s.Copy != nil {
 			n += statementBytes + int64(len(s.Copy.Columns))*64
 		}
+		if s.CopyOut != nil {
+			n += s.CopyOut.size()
+		}
 	}
 	return n
 }

@@ -22,6 +22,7 @@ type confiner struct {
 	splices     []splice
 	checks      []Check
 	copyIn      *CopyIn              // what COPY FROM STDIN is turned into
+	copyOut     *CopyOut             // what COPY TO STDOUT reads, if that is a table
 	into        *pg_query.SelectStmt // the statement itself, if its rows go into a temporary table
 	temporary   bool                 // temporary tables are named
 	bound       []boundValue

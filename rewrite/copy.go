@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
@@ -44,7 +45,9 @@ func (c *confiner) copyStmt(s *pg_query.CopyStmt) error {
 			Hint:    "Try the COPY (SELECT ...) TO variant.",
 		}
 	}
+	c.setCopyOut(s, rel)
 	if !c.confines(rel) {
+		c.nameColumns(s, rel)
 		return nil
 	}
 	c.splices = c.splices[:before] // the name is replaced as a whole
@@ -88,6 +91,23 @@ func (c *confiner) copyTable(s *pg_query.CopyStmt, rel *catalog.Relation) error 
 	s.Relation, s.Attlist = nil, nil
 	s.Query = &pg_query.Node{Node: &pg_query.Node_SelectStmt{SelectStmt: query}}
 	return nil
+}
+
+// nameColumns names the columns where policies make a query of COPY t: the server
+// takes * for it, with generated columns, which COPY leaves out.
+func (c *confiner) nameColumns(s *pg_query.CopyStmt, rel *catalog.Relation) {
+	generated := slices.ContainsFunc(rel.Columns, func(column catalog.Column) bool { return column.Generated })
+	if len(s.Attlist) > 0 || !rel.RowSecurity || !generated {
+		return
+	}
+	names, _ := c.copyColumns(s, rel) // which says what is wrong with names alone
+	var quoted []string
+	for _, name := range names {
+		quoted = append(quoted, quoteIdent(name))
+		s.Attlist = append(s.Attlist, stringNode(name))
+	}
+	src := c.source
+	c.after(src.nameEnd(src.find(s.Relation.Location))-1, rankAppend, " ("+strings.Join(quoted, ", ")+")")
 }
 
 // copyColumns are the columns that COPY of a table writes: those it names, or

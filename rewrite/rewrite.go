@@ -54,6 +54,7 @@ type Statement struct {
 	Checks    []Check    // what must hold for the tenant's key before the statement runs
 	Name      string     // run-time parameter of KindSet, KindReset, KindShow: lower case
 	Copy      *CopyIn    // of COPY FROM STDIN, which has no Text
+	CopyOut   *CopyOut   // of COPY TO STDOUT, if the proxy can write it
 	Prepare   *Prepare   // KindPrepare, which has no Text
 	Arguments []Argument // KindExecute, which has none either
 	Value     string     // KindSet: the value, if it is a single constant; what search_path is set to
@@ -298,6 +299,12 @@ func (r *Rewriter) statement(req Request, cat *catalog.Snapshot, src *source, pa
 		}
 	}
 	s.Text = text
+	if out := c.copyOut; out != nil {
+		var ok bool
+		if out.Binary, ok = r.inBinary(c, part, tree); ok {
+			s.CopyOut = out
+		}
+	}
 	return s, nil
 }
 

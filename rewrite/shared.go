@@ -10,7 +10,7 @@ import (
 func (r *Result) templated() bool {
 	for i := range r.Statements {
 		s := &r.Statements[i]
-		if s.Text.unknown || s.Copy != nil || s.Prepare != nil || len(s.Arguments) > 0 || s.Refusal != nil {
+		if s.Text.unknown || s.Copy != nil || s.CopyOut != nil || s.Prepare != nil || len(s.Arguments) > 0 || s.Refusal != nil {
 			return false
 		}
 	}

@@ -173,5 +173,6 @@ type Role struct {
 	Name       string
 	Superuser  bool
 	BypassRLS  bool
+	Sizes      bool     // may call pg_relation_size
 	OwnsTables []string // tenanted tables this role owns (RLS would not hold without FORCE)
 }

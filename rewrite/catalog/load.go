@@ -229,7 +229,7 @@ func (r *reader) readServer(content string) error {
 	var nameBytes int
 	d := &r.data
 	if err := tuple(content, &d.ServerVersion, &d.ServerEncoding, &clientEncoding, &nameBytes, &r.path,
-		&d.Role.Name, &d.Role.Superuser, &d.Role.BypassRLS); err != nil {
+		&d.Role.Name, &d.Role.Superuser, &d.Role.BypassRLS, &d.Role.Sizes); err != nil {
 		return err
 	}
 	if clientEncoding != "UTF8" {

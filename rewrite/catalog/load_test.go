@@ -158,7 +158,7 @@ func TestPlainRoleReadsWhatTheOwnerReads(t *testing.T) {
 		cfg := shopConfig()
 		cfg.Inspect = inspect
 		want, got := load(t, owner, cfg).data, load(t, connect(t, url), cfg).data
-		require.Equal(t, Role{Name: "plain"}, got.Role)
+		require.Equal(t, Role{Name: "plain", Sizes: true}, got.Role)
 		require.True(t, want.Role.Superuser)
 		require.NotEmpty(t, want.Role.OwnsTables)
 		want.Role, got.Role = Role{}, Role{}
@@ -172,7 +172,7 @@ func TestRoleTellsWhichTenantedTablesItOwns(t *testing.T) {
 	superuser(t, database).exec(t, `CREATE ROLE makers; GRANT makers TO builder; ALTER TABLE "Sales"."Order" OWNER TO makers; ALTER TABLE countries OWNER TO builder`)
 	dropLater(t, database, "makers")
 	s := load(t, connect(t, url), shopConfig())
-	require.Equal(t, Role{Name: "builder", BypassRLS: true, OwnsTables: []string{`"Sales"."Order"`}}, s.Role)
+	require.Equal(t, Role{Name: "builder", BypassRLS: true, Sizes: true, OwnsTables: []string{`"Sales"."Order"`}}, s.Role)
 }
 
 // hostile has operators, functions, casts and types that would come before
@@ -345,7 +345,7 @@ func TestUserTypesHideTypesOnlyWhereTheSearchPathSaysSo(t *testing.T) {
 
 func TestServersThatAreNotUnderstoodAreRefused(t *testing.T) {
 	server := func(version, nameBytes int) Querier {
-		return answers{{"0", "0", fmt.Sprintf(`[%d, "UTF8", "UTF8", %d, "public", "app", false, false]`, version, nameBytes)}}
+		return answers{{"0", "0", fmt.Sprintf(`[%d, "UTF8", "UTF8", %d, "public", "app", false, false, true]`, version, nameBytes)}}
 	}
 	c := superuser(t, pgtest.Database(t, ""))
 	c.exec(t, "SET client_encoding = LATIN1")

@@ -104,7 +104,8 @@ SELECT 0, 0::pg_catalog.int8, pg_catalog.json_build_array(
 		pg_catalog.current_setting('server_version_num')::pg_catalog.int4,
 		pg_catalog.current_setting('server_encoding'), pg_catalog.current_setting('client_encoding'),
 		pg_catalog.current_setting('max_identifier_length')::pg_catalog.int4, pg_catalog.current_setting('search_path'),
-		r.rolname, r.rolsuper, r.rolbypassrls)::pg_catalog.text
+		r.rolname, r.rolsuper, r.rolbypassrls,
+		pg_catalog.has_function_privilege('pg_catalog.pg_relation_size(pg_catalog.regclass,pg_catalog.text)', 'EXECUTE'))::pg_catalog.text
 	FROM pg_catalog.pg_roles AS r
 	WHERE r.rolname OPERATOR(pg_catalog.=) current_user
 UNION ALL

@@ -35,7 +35,7 @@ func (s *slowServer) Query(ctx context.Context, sql string, args ...string) ([][
 	if s.running > 1 {
 		panic("two statements at a time")
 	}
-	rows := answers{{"0", "0", `[150000, "UTF8", "UTF8", 63, "public", "app", false, false]`}, {"1", "1", `["` + s.name + `", true]`}}
+	rows := answers{{"0", "0", `[150000, "UTF8", "UTF8", 63, "public", "app", false, false, true]`}, {"1", "1", `["` + s.name + `", true]`}}
 	err := s.err
 	s.mu.Unlock()
 	defer func() {

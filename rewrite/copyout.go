@@ -1,0 +1,80 @@
+package rewrite
+
+import (
+	"slices"
+	"strings"
+
+	pg_query "github.com/pganalyze/pg_query_go/v5"
+
+	"tenantgate/rewrite/catalog"
+)
+
+// binaryOption behind COPY with no options has the server write binary format.
+const binaryOption = " (FORMAT binary)"
+
+// A CopyOut is COPY of a table TO STDOUT, in text format with no other options:
+// who knows the types of its columns can write the text of its rows.
+type CopyOut struct {
+	Table   uint32   // its OID
+	Columns int      // of the stream
+	All     bool     // they are all that the table has, for the statement names none
+	Binary  Template // the statement in binary format
+	table   string
+	columns string
+}
+
+// Select has the same columns: its description tells their types, and from then on
+// nobody changes them up to the end of the transaction.
+func (o *CopyOut) Select() string { return "SELECT " + o.columns + " FROM ONLY " + o.table }
+
+// size is about how many bytes it takes.
+func (o *CopyOut) size() int64 { return 64 + int64(len(o.table)+len(o.columns)) + o.Binary.size() }
+
+// setCopyOut notes what is read, if there is nothing more to it.
+func (c *confiner) setCopyOut(s *pg_query.CopyStmt, rel *catalog.Relation) {
+	switch rel.Class {
+	case catalog.Tenanted, catalog.Shared, catalog.SharedReadWrite:
+	default:
+		return
+	}
+	if rel.Kind != 'r' || len(s.Options) > 0 {
+		return
+	}
+	names, err := c.copyColumns(s, rel)
+	if err != nil || len(names) == 0 {
+		return // the server says what is wrong
+	}
+	for i, name := range names {
+		names[i] = quoteIdent(name)
+	}
+	c.copyOut = &CopyOut{
+		Table: rel.OID, Columns: len(names), All: len(s.Attlist) == 0,
+		table: quoteName(rel.Schema, rel.Name), columns: strings.Join(names, ", "),
+	}
+}
+
+// inBinary is the text of a COPY with binaryOption. It is false if that is not what
+// the text means.
+func (r *Rewriter) inBinary(c *confiner, part statementText, stmt *pg_query.Node) (Template, bool) {
+	src := c.source
+	last := len(src.tokens) - 1
+	for last >= 0 && (src.tokens[last].end > part.end || src.punct(last, ";")) {
+		last--
+	}
+	if last < 0 || c.unspliced {
+		return Template{}, false
+	}
+	end := src.tokens[last].end
+	text, ok := spliced(src.sql, part, append(slices.Clone(c.splices), splice{start: end, end: end, rank: rankAppend, text: binaryOption}))
+	if !ok {
+		return Template{}, false
+	}
+	stmts, err := parse(text.SQLFor(r.samples))
+	if err != nil || len(stmts) != 1 || len(stmts[0].Stmt.GetCopyStmt().GetOptions()) != 1 {
+		return Template{}, false
+	}
+	in := stmts[0].Stmt.GetCopyStmt()
+	option := in.Options[0].GetDefElem()
+	in.Options = nil
+	return text, option.GetDefname() == "format" && option.GetArg().GetString_().GetSval() == "binary" && equalTrees(stmts[0].Stmt, stmt)
+}
