@@ -3,6 +3,7 @@ package proxy
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,7 +47,7 @@ var errRowTooLarge = &Error{
 // A copyUnload is such a COPY under way.
 type copyUnload struct {
 	out   *rewrite.CopyOut
-	types []uint32
+	types []uint32   // of the columns
 	forms []textForm // of the columns; nil: the server writes the text
 	begun bool       // the head of its stream has come
 }
@@ -63,7 +64,7 @@ func (s *session) unload(st *rewrite.Statement) error {
 	s.confineFor(st)
 	s.conn.Unnamed = nil
 	s.send = appendParse(s.send, "", u.out.Select(), nil)
-	s.push(request{await: awaitParse, reply: replySkip})
+	s.push(request{await: awaitParse, reply: replySkip, unload: u})
 	s.send = appendTarget(s.send, 'D', 'S', "")
 	s.push(request{await: awaitDescribe, reply: replySkip, unload: u})
 	s.sendOwn(unloadStatement, request{await: awaitUnload, unload: u}, strconv.FormatUint(uint64(u.out.Table), 10))
@@ -74,8 +75,8 @@ func (s *session) unload(st *rewrite.Statement) error {
 	if s.conn == nil || s.skipping {
 		return s.endCopy(nil)
 	}
-	s.unloading = u.forms != nil
-	defer func() { s.unloading = false }()
+	s.unloading = u.writes()
+	defer s.endUnloading()
 	s.sendStatement(st, u)
 	s.send = appendBare(s.send, 'S')
 	s.push(request{await: awaitSync})
@@ -85,6 +86,13 @@ func (s *session) unload(st *rewrite.Statement) error {
 	return s.settled()
 }
 
+// endUnloading leaves no large buffer behind.
+func (s *session) endUnloading() {
+	if s.unloading = false; len(s.out) == 0 {
+		s.out = nil
+	}
+}
+
 // describe takes the types in that the columns have, from then on to the end of the
 // transaction. Of a domain it is the type below.
 func (u *copyUnload) describe(body []byte) error {
@@ -92,9 +100,20 @@ func (u *copyUnload) describe(body []byte) error {
 	if err := description.Decode(body); err != nil {
 		return fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
 	}
-	u.types = nil
+	types := make(map[string]uint32, len(description.Fields))
+	names := make([]string, 0, len(description.Fields))
 	for _, f := range description.Fields {
-		u.types = append(u.types, f.DataTypeOID)
+		name := string(f.Name)
+		types[name] = f.DataTypeOID
+		if slices.Contains(u.out.Columns, name) { // generated ones are not
+			names = append(names, name)
+		}
+	}
+	if u.out.All && !slices.Equal(names, u.out.Columns) {
+		return nil // another order than the catalog has
+	}
+	for _, name := range u.out.Columns {
+		u.types = append(u.types, types[name]) // 0 is of one that is not there
 	}
 	return nil
 }
@@ -102,10 +121,9 @@ func (u *copyUnload) describe(body []byte) error {
 // take decides by what unloadQuery says.
 func (u *copyUnload) take(value string) {
 	fields := strings.SplitN(value, " ", 3)
-	if len(fields) < 3 || len(u.types) != u.out.Columns || u.out.All && fields[0] != strconv.Itoa(u.out.Columns) {
-		return
+	if len(fields) == 3 && len(u.types) > 0 && (!u.out.All || fields[0] == strconv.Itoa(len(u.out.Columns))) {
+		u.forms = textFormsOf(u.types, fields[1], fields[2])
 	}
-	u.forms = textFormsOf(u.types, fields[1], fields[2])
 }
 
 // writes reports whether the proxy writes the text.

@@ -100,7 +100,7 @@ func TestTextsAreThoseOfTheServer(t *testing.T) {
 			pgtest.Must(t, conn, fmt.Sprintf("SET TimeZone = '%s'", zone))
 			for _, style := range []string{"ISO, MDY", "ISO, DMY"} {
 				pgtest.Must(t, conn, fmt.Sprintf("SET DateStyle = '%s'", style))
-				u := &copyUnload{out: &rewrite.CopyOut{Columns: 3}, types: []uint32{23, oid, 23}}
+				u := &copyUnload{out: &rewrite.CopyOut{}, types: []uint32{23, oid, 23}}
 				u.take("3 " + zone + " " + style)
 				require.True(t, u.writes(), name)
 				want := strings.SplitAfter(string(copyTo(t, conn, "COPY typed TO STDOUT")), "\n")
@@ -296,6 +296,8 @@ func TestTableThatHasChangedIsCopiedOut(t *testing.T) {
 	}{
 		{"ALTER TABLE log_lines ADD added int DEFAULT 7", strings.TrimSuffix(before, "\n") + "\t7\n", false},
 		{"ALTER TABLE log_lines DROP added", before, true},
+		{"ALTER TABLE log_lines RENAME line TO text", before, false},
+		{"ALTER TABLE log_lines RENAME text TO line", before, true},
 		{"ALTER TABLE log_lines ALTER level TYPE int USING level::int", before, true},
 		{"ALTER TABLE log_lines ALTER level TYPE float8", before, false},
 		{"ALTER TABLE log_lines ALTER level TYPE text", before, true},
@@ -304,6 +306,24 @@ func TestTableThatHasChangedIsCopiedOut(t *testing.T) {
 		require.Equal(t, change.want, string(copyTo(t, conn, "COPY log_lines TO STDOUT")), change.sql)
 		require.Equal(t, change.inBinary, ranInBinary(t, watcher, g.database), change.sql)
 	}
+	pgtest.Must(t, owner, "ALTER TABLE log_lines RENAME level TO other; ALTER TABLE log_lines RENAME line TO level; ALTER TABLE log_lines RENAME other TO line")
+	require.Equal(t, before, string(copyTo(t, conn, "COPY log_lines TO STDOUT")), "in another order")
+	require.False(t, ranInBinary(t, watcher, g.database))
+	pgtest.Must(t, owner, "ALTER TABLE log_lines RENAME level TO other; ALTER TABLE log_lines RENAME line TO level; ALTER TABLE log_lines RENAME other TO line")
+	pgtest.Must(t, owner, "ALTER TABLE log_lines DROP line")
+	require.Equal(t, strings.Replace(before, "\tbehind", "", 1), string(copyTo(t, conn, "COPY log_lines TO STDOUT")))
+	_, err := conn.CopyTo(t.Context(), io.Discard, "COPY log_lines (level, line) TO STDOUT")
+	require.ErrorContains(t, err, `column "line" of relation "log_lines" does not exist`)
+	pgtest.Must(t, owner, "DROP TABLE log_lines")
+	_, err = conn.CopyTo(t.Context(), io.Discard, "COPY log_lines TO STDOUT")
+	require.Equal(t, "42P01", sqlState(t, err))
+	pgtest.Must(t, conn, "BEGIN")
+	_, err = conn.CopyTo(t.Context(), io.Discard, "COPY log_lines TO STDOUT")
+	require.Equal(t, "42P01", sqlState(t, err))
+	_, err = conn.CopyTo(t.Context(), io.Discard, "COPY patients (id) TO STDOUT")
+	require.Equal(t, "25P02", sqlState(t, err))
+	pgtest.Must(t, conn, "ROLLBACK")
+	require.NotEmpty(t, copyTo(t, conn, "COPY patients (id) TO STDOUT"))
 }
 
 // A role that may not ask how large a table is reads it as before.

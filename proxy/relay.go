@@ -521,6 +521,9 @@ func (s *session) restate(msg *pgproto3.ErrorResponse, failed request) bool {
 	if failed.load != nil || failed.copied != nil {
 		msg.Position, msg.Where, changed = 0, failed.contextOfCopy(msg.Where), true // the position is in the proxy's text
 	}
+	if failed.unload != nil && failed.about == nil {
+		msg.Position, changed = 0, true // it is in the proxy's text
+	}
 	if msg.Position > 0 {
 		position := int(msg.Position)
 		switch {

@@ -2,7 +2,6 @@ package rewrite
 
 import (
 	"slices"
-	"strings"
 
 	pg_query "github.com/pganalyze/pg_query_go/v5"
 
@@ -16,19 +15,18 @@ const binaryOption = " (FORMAT binary)"
 // who knows the types of its columns can write the text of its rows.
 type CopyOut struct {
 	Table   uint32   // its OID
-	Columns int      // of the stream
-	All     bool     // they are all that the table has, for the statement names none
+	Columns []string // of the stream
+	All     bool     // they are all that the catalog has, for the statement names none
 	Binary  Template // the statement in binary format
 	table   string
-	columns string
 }
 
-// Select has the same columns: its description tells their types, and from then on
-// nobody changes them up to the end of the transaction.
-func (o *CopyOut) Select() string { return "SELECT " + o.columns + " FROM ONLY " + o.table }
+// Select reads the table: its description tells the columns that there are, and from
+// then on nobody changes them up to the end of the transaction.
+func (o *CopyOut) Select() string { return "SELECT * FROM ONLY " + o.table }
 
 // size is about how many bytes it takes.
-func (o *CopyOut) size() int64 { return 64 + int64(len(o.table)+len(o.columns)) + o.Binary.size() }
+func (o *CopyOut) size() int64 { return 64 + int64(len(o.table)+16*len(o.Columns)) + o.Binary.size() }
 
 // setCopyOut notes what is read, if there is nothing more to it.
 func (c *confiner) setCopyOut(s *pg_query.CopyStmt, rel *catalog.Relation) {
@@ -44,13 +42,7 @@ func (c *confiner) setCopyOut(s *pg_query.CopyStmt, rel *catalog.Relation) {
 	if err != nil || len(names) == 0 {
 		return // the server says what is wrong
 	}
-	for i, name := range names {
-		names[i] = quoteIdent(name)
-	}
-	c.copyOut = &CopyOut{
-		Table: rel.OID, Columns: len(names), All: len(s.Attlist) == 0,
-		table: quoteName(rel.Schema, rel.Name), columns: strings.Join(names, ", "),
-	}
+	c.copyOut = &CopyOut{Table: rel.OID, Columns: names, All: len(s.Attlist) == 0, table: quoteName(rel.Schema, rel.Name)}
 }
 
 // inBinary is the text of a COPY with binaryOption. It is false if that is not what
