@@ -189,7 +189,7 @@ func (w crowd) lookUp(ctx context.Context, conn *pgconn.PgConn, tenant int) erro
 func reading(sql string) func(context.Context, *bench, *contender) (sample, error) {
 	return func(ctx context.Context, _ *bench, c *contender) (sample, error) {
 		n, took, err := c.readAll(ctx, sql, func(conn net.Conn) io.Reader { return conn })
-		return sample{transactions: 1, rate: float64(n) / 1e6 / took.Seconds()}, err
+		return sample{transactions: 1, rate: float64(n) / 1e6 / took.Seconds(), p50: took}, err
 	}
 }
 
@@ -304,7 +304,8 @@ func copyIn(ctx context.Context, _ *bench, c *contender) (sample, error) {
 	if err == nil && tag.RowsAffected() != copiedRows {
 		err = fmt.Errorf("copied: %s", tag)
 	}
-	return sample{transactions: 1, rate: float64(len(text)) / 1e6 / time.Since(began).Seconds()}, err
+	took := time.Since(began)
+	return sample{transactions: 1, rate: float64(len(text)) / 1e6 / took.Seconds(), p50: took}, err
 }
 
 // blocks reads text in the pieces in which libpq's users tend to send it.
