@@ -140,6 +140,12 @@ func ranInBinary(t *testing.T, watcher *pgconn.PgConn, database string) bool {
 	return strings.HasPrefix(strings.ToUpper(last), "COPY") && strings.Contains(last, "(FORMAT binary)")
 }
 
+// confineTable is the DDL that has policies confine a table.
+func confineTable(table string) string {
+	return fmt.Sprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY; ALTER TABLE %[1]s FORCE ROW LEVEL SECURITY; "+
+		"CREATE POLICY p ON %[1]s USING (tenant_id::text = nullif(current_setting('%s', true), ''))", table, clinic.Setting)
+}
+
 // What a client gets of COPY is what its own database gives, by whomever the text
 // is written.
 func TestCopyOfATableIsThatOfTheServer(t *testing.T) {
@@ -165,7 +171,7 @@ func TestCopyOfATableIsThatOfTheServer(t *testing.T) {
 	}
 	policies := pgtest.Connect(t, c.OwnerURL(c.Policies()))
 	for _, table := range []string{"kept", "empty", "floats"} {
-		pgtest.Must(t, policies, fmt.Sprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY; ALTER TABLE %[1]s FORCE ROW LEVEL SECURITY; CREATE POLICY p ON %[1]s USING (tenant_id::text = nullif(current_setting('app.tenant_id', true), ''))", table))
+		pgtest.Must(t, policies, confineTable(table))
 	}
 	watcher := pgtest.Connect(t, c.Server.SuperuserURL("postgres"))
 	for _, enforce := range enforcements {
@@ -324,6 +330,41 @@ func TestTableThatHasChangedIsCopiedOut(t *testing.T) {
 	require.Equal(t, "25P02", sqlState(t, err))
 	pgtest.Must(t, conn, "ROLLBACK")
 	require.NotEmpty(t, copyTo(t, conn, "COPY patients (id) TO STDOUT"))
+}
+
+// Between the question and the COPY nobody changes the table.
+func TestTableThatChangesMeanwhileIsCopiedOut(t *testing.T) {
+	c := clinic.New(t, 1)
+	for _, database := range []string{c.Policies(), c.Plain()} {
+		pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(database)),
+			"CREATE TABLE changing (tenant_id int NOT NULL DEFAULT 1, v int); INSERT INTO changing VALUES (1, 7); GRANT ALL ON changing TO "+clinic.Role)
+	}
+	pgtest.Must(t, pgtest.Connect(t, c.OwnerURL(c.Policies())), confineTable("changing"))
+	for _, enforce := range enforcements {
+		g := open(t, c, enforce, poolOf(2))
+		conn := g.tenant("1")
+		owner := pgtest.Connect(t, c.OwnerURL(g.database))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 100 {
+				_, _ = owner.Exec(context.Background(), "ALTER TABLE changing ALTER v TYPE date USING date '2000-01-01' + v").ReadAll()
+				_, _ = owner.Exec(context.Background(), "ALTER TABLE changing ALTER v TYPE int USING v - date '2000-01-01'").ReadAll()
+			}
+		}()
+		seen := make(map[string]int)
+		for ended := false; !ended; {
+			select {
+			case <-done:
+				ended = true
+			default:
+			}
+			seen[string(copyTo(t, conn, "COPY changing (v) TO STDOUT"))]++
+		}
+		require.Positive(t, seen["7\n"], enforce)
+		require.Positive(t, seen["2000-01-08\n"], enforce)
+		require.Len(t, seen, 2, enforce)
+	}
 }
 
 // A role that may not ask how large a table is reads it as before.
