@@ -279,9 +279,15 @@ func appendCopyInResponse(dst []byte, in *rewrite.CopyIn) []byte {
 	if in.Format == rewrite.CopyBinary {
 		format = 1
 	}
-	dst, at := beginMessage(dst, 'G')
-	dst = binary.BigEndian.AppendUint16(append(dst, format), uint16(len(in.Columns)))
-	for range in.Columns {
+	return appendCopyResponse(dst, 'G', format, len(in.Columns))
+}
+
+// appendCopyResponse appends CopyInResponse or CopyOutResponse, typ: 0 is text, 1 is
+// binary format, of all columns.
+func appendCopyResponse(dst []byte, typ, format byte, columns int) []byte {
+	dst, at := beginMessage(dst, typ)
+	dst = binary.BigEndian.AppendUint16(append(dst, format), uint16(columns)) //nolint:gosec // as many as a table has
+	for range columns {
 		dst = append(dst, 0, format)
 	}
 	return finishMessage(dst, at)

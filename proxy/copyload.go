@@ -108,16 +108,16 @@ func (s *session) loadRows(l *copyLoad) error {
 // describe takes the types in that the columns have, from then on to the end of the
 // transaction. Of a domain it is the type below.
 func (l *copyLoad) describe(body []byte) error {
-	var description pgproto3.RowDescription
-	if err := description.Decode(body); err != nil {
-		return fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
+	fields, err := describedFields(body)
+	if err != nil {
+		return err
 	}
 	types := l.in.Load.Types
-	if len(description.Fields) != len(types) {
-		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(description.Fields), len(types))
+	if len(fields) != len(types) {
+		return fmt.Errorf("%w: description of %d columns where %d are due", errServerProtocol, len(fields), len(types))
 	}
 	forms := make([]binaryForm, len(l.in.Columns))
-	for i, f := range description.Fields {
+	for i, f := range fields {
 		isKey := i == len(forms) || i == l.in.KeyColumn
 		if f.DataTypeOID != types[i] && (isKey || !l.given) {
 			return nil
@@ -128,6 +128,15 @@ func (l *copyLoad) describe(body []byte) error {
 	}
 	l.forms = forms
 	return nil
+}
+
+// describedFields are those of a RowDescription.
+func describedFields(body []byte) ([]pgproto3.FieldDescription, error) {
+	var description pgproto3.RowDescription
+	if err := description.Decode(body); err != nil {
+		return nil, fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
+	}
+	return description.Fields, nil
 }
 
 // setText has the rows written as text from there on.

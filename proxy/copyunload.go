@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgproto3"
-
 	"tenantgate/rewrite"
 )
 
@@ -96,13 +94,13 @@ func (s *session) endUnloading() {
 // describe takes the types in that the columns have, from then on to the end of the
 // transaction. Of a domain it is the type below.
 func (u *copyUnload) describe(body []byte) error {
-	var description pgproto3.RowDescription
-	if err := description.Decode(body); err != nil {
-		return fmt.Errorf("%w: RowDescription: %w", errServerProtocol, err)
+	fields, err := describedFields(body)
+	if err != nil {
+		return err
 	}
-	types := make(map[string]uint32, len(description.Fields))
-	names := make([]string, 0, len(description.Fields))
-	for _, f := range description.Fields {
+	types := make(map[string]uint32, len(fields))
+	names := make([]string, 0, len(fields))
+	for _, f := range fields {
 		name := string(f.Name)
 		types[name] = f.DataTypeOID
 		if slices.Contains(u.out.Columns, name) { // generated ones are not
@@ -169,11 +167,4 @@ func (u *copyUnload) appendRow(dst, body []byte) ([]byte, error) {
 		body = body[size:]
 	}
 	return finishMessage(append(dst, '\n'), at), nil
-}
-
-// appendCopyOutResponse tells the client that text comes.
-func (u *copyUnload) appendCopyOutResponse(dst []byte) []byte {
-	dst, at := beginMessage(dst, 'H')
-	dst = binary.BigEndian.AppendUint16(append(dst, 0), uint16(len(u.forms))) //nolint:gosec // as many as a table has
-	return finishMessage(append(dst, make([]byte, 2*len(u.forms))...), at)
 }

@@ -218,7 +218,7 @@ func (s *session) answer(msg []byte) (what fate, instead []byte, err error) {
 		}
 	case 'H':
 		if req.unload.writes() {
-			what, instead = replace, req.unload.appendCopyOutResponse(nil)
+			what, instead = replace, appendCopyResponse(nil, 'H', 0, len(req.unload.forms))
 		}
 	case 'G':
 		if req.load != nil {

@@ -61,12 +61,11 @@ func (r *Rewriter) inBinary(c *confiner, part statementText, stmt *pg_query.Node
 	if !ok {
 		return Template{}, false
 	}
-	stmts, err := parse(text.SQLFor(r.samples))
-	if err != nil || len(stmts) != 1 || len(stmts[0].Stmt.GetCopyStmt().GetOptions()) != 1 {
-		return Template{}, false
-	}
-	in := stmts[0].Stmt.GetCopyStmt()
-	option := in.Options[0].GetDefElem()
+	in := stmt.GetCopyStmt()
+	in.Options = one(&pg_query.Node{Node: &pg_query.Node_DefElem{DefElem: &pg_query.DefElem{
+		Defname: "format", Arg: stringNode("binary"), Defaction: pg_query.DefElemAction_DEFELEM_UNSPEC,
+	}}})
+	_, ok = r.same(text, stmt)
 	in.Options = nil
-	return text, option.GetDefname() == "format" && option.GetArg().GetString_().GetSval() == "binary" && equalTrees(stmts[0].Stmt, stmt)
+	return text, ok
 }
